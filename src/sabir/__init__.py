@@ -1,0 +1,1 @@
+"""Sabir: one messaging server that speaks every IM protocol."""
