@@ -1,0 +1,76 @@
+# What one types to work on Sabir or to try it. Everything sets itself up; nothing is written outside this folder.
+# (As root, a missing python3-venv is installed with apt-get.)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+SOURCES := pyproject.toml setup.py $(shell find src -type f -not -path '*/__pycache__/*' -not -path '*.egg-info/*')
+# Tests and checks read the sources; the installed, compiled Sabir is what `run` and `bench` use.
+FROM_SOURCE := PYTHONPATH=src
+
+.DEFAULT_GOAL := help
+.PHONY: help venv run test check fix bench docs citations clean FORCE
+
+help: ## say what there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+venv: $(STAMPS)/sabir ## create .venv with everything, and Sabir compiled
+
+run: venv ## see it: a server, an XMPP client and an IRC client in one room
+	$(BIN)/sabir demo
+
+test: venv ## run the tests, from the sources
+	$(FROM_SOURCE) $(BIN)/python -m pytest $(ARGS)
+
+check: venv ## format, lint, types, imports, documentation
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(FROM_SOURCE) $(BIN)/mypy
+	$(FROM_SOURCE) $(BIN)/lint-imports
+	$(FROM_SOURCE) $(BIN)/python tools/spec_table.py --check
+	$(FROM_SOURCE) $(BIN)/python tools/settings_page.py --check
+	$(FROM_SOURCE) $(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+fix: venv ## repair what a tool can repair
+	$(BIN)/ruff check --fix --show-fixes .
+	$(BIN)/ruff format .
+	$(FROM_SOURCE) $(BIN)/python tools/spec_table.py
+	$(FROM_SOURCE) $(BIN)/python tools/settings_page.py
+
+bench: venv ## measure Sabir beside other servers; ARGS="--quick" for a short run
+	$(BIN)/python -m bench $(ARGS)
+
+docs: venv ## build the documentation into docs/_build/html
+	$(FROM_SOURCE) $(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+citations: venv ## compare the specifications cited in the code, listed in spec.toml and tested
+	@$(FROM_SOURCE) $(BIN)/python tools/citations.py
+
+clean: ## remove what was built, the virtual environment included
+	rm -rf $(VENV) build docs/_build src/*.egg-info
+
+$(BIN)/python:
+	@PYTHON="$(PYTHON)" sh tools/make_venv.sh $(VENV)
+
+$(STAMPS)/libraries: requirements.lock | $(BIN)/python
+	@mkdir -p $(STAMPS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+# The list of sources: changes when a file comes or goes, so that a removed module is removed from the build too.
+$(STAMPS)/sources: FORCE | $(BIN)/python
+	@mkdir -p $(STAMPS)
+	@echo $(sort $(SOURCES)) > $@.new
+	@cmp -s $@ $@.new && rm $@.new || { mv $@.new $@; rm -rf build; }
+
+$(STAMPS)/sabir: $(STAMPS)/libraries $(STAMPS)/sources $(SOURCES)
+	@echo "Compiling and installing Sabir; this takes a minute or two."
+	@rm -rf build/lib*/sabir/protocols build/bdist*
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
+	  --force-reinstall .
+	@cd $(VENV) && bin/python -c 'import sabir.cli'
+	@sh tools/make_venv.sh --compiled $(VENV)
+	@touch $@
+
+FORCE:

@@ -1,0 +1,147 @@
+"""Builds the hot modules to machine code; whatever cannot be compiled here runs interpreted.
+
+Everything else about the package stands in `pyproject.toml`. `SABIR_PURE=1` skips compiling. A compiler that is missing
+or fails never fails the installation: the modules stay the Python they are, only slower, and the server says at start
+which are compiled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+# What mypyc compiles, in one group, so that calls from one of these modules to another are plain C calls.
+COMPILED: tuple[str, ...] = ()
+
+# What Cython compiles: modules whose pure form is another, exact but slower implementation.
+CYTHON: tuple[str, ...] = ()
+
+BUILD = Path("build")
+
+
+def say(text: str) -> None:
+    """Tell whoever installs; pip shows it with -v."""
+    print(f"sabir: {text}", file=sys.stderr, flush=True)
+
+
+def native_group(paths: list[str]) -> list[Extension]:
+    """Return the extensions of one mypyc group.
+
+    Raises:
+        ValueError: mypyc refused; the text is what it said.
+    """
+    from mypyc.build import mypycify
+
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            found: list[Extension] = mypycify(
+                # Untyped calls to libraries without stubs are no reason to stay slow: `make check` judges types.
+                ["--ignore-missing-imports", "--disable-error-code=unused-ignore", *paths],
+                group_name="sabir",
+                multi_file=True,
+                target_dir=str(BUILD / "mypyc"),
+            )
+    except SystemExit as stop:
+        raise ValueError(f"{said.getvalue()}{stop.code}") from stop
+    return found
+
+
+def native(paths: list[str]) -> list[Extension]:
+    """Return the mypyc extensions of as many of these modules as it accepts."""
+    while paths:
+        try:
+            return native_group(paths)
+        except ValueError as refusal:
+            say(f"mypyc: {refusal}")
+            blamed = {name for name in re.findall(r"^(\S+?\.py):\d+: error", str(refusal), re.MULTILINE)}
+            kept = [path for path in paths if path not in blamed]
+            if len(kept) == len(paths):
+                # The fault lies in what they import, so only trying tells who can do without it.
+                kept = [path for path in paths if compiles_alone(path)]
+            if len(kept) == len(paths):
+                break
+            say(f"stay interpreted: {', '.join(sorted(set(paths) - set(kept)))}")
+            paths = kept
+    return []
+
+
+def compiles_alone(path: str) -> bool:
+    """Return whether mypyc accepts this module in a group of its own."""
+    try:
+        native_group([path])
+    except ValueError:
+        return False
+    return True
+
+
+def cythonized(paths: list[str]) -> list[Extension]:
+    """Return the Cython extensions, or none if Cython is missing or refuses."""
+    try:
+        from Cython.Build import cythonize
+        from Cython.Compiler.Errors import CompileError
+    except ImportError:
+        say("no Cython here: its modules stay interpreted")
+        return []
+    try:
+        found: list[Extension] = cythonize(paths, build_dir=str(BUILD / "cython"), language_level=3, quiet=True)
+    except CompileError as error:
+        say(f"Cython: {error}")
+        return []
+    return found
+
+
+def extensions() -> list[Extension]:
+    """Return everything to compile on this machine."""
+    if os.environ.get("SABIR_PURE") == "1":
+        return []
+    found = cythonized(list(CYTHON)) if CYTHON else []
+    try:
+        found += native(list(COMPILED))
+    except ImportError:
+        say("no mypyc here: all modules stay interpreted")
+    return found
+
+
+class OptionalBuild(build_ext):
+    """Builds what it can. The mypyc modules stand or fall together: each is a door into the group's library."""
+
+    def run(self) -> None:
+        """Build all extensions, each optional."""
+        cython = [extension for extension in self.extensions if is_cython(extension)]
+        group = [extension for extension in self.extensions if not is_cython(extension)]
+        for some in (*([extension] for extension in cython), group):
+            self.extensions = some
+            self.build_optional(some)
+        self.extensions = cython + group
+
+    def build_optional(self, some: list[Extension]) -> None:
+        """Build these, and leave no trace of them if one fails."""
+        if not some:
+            return
+        try:
+            super().run()
+        except Exception as error:  # compilers fail in more ways than setuptools names
+            say(f"not compiled: {type(error).__name__}: {error}")
+            for extension in some:
+                Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
+
+    def copy_extensions_to_source(self) -> None:
+        """Leave the source tree alone: tests run it interpreted."""
+
+
+def is_cython(extension: Extension) -> bool:
+    """Return whether Cython made this extension."""
+    sources: list[Any] = extension.sources
+    return any(str(source).startswith(str(BUILD / "cython")) for source in sources)
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": OptionalBuild})
