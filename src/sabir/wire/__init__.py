@@ -1,0 +1,1 @@
+"""Formats that several protocols share: pure code, bytes in, values out."""
