@@ -27,7 +27,7 @@ def client_mechanism(
 ) -> ClientMechanism:
     """Return the client's side of mechanism `name`.
 
-    `bindings` are the channel binding data by type; `plus_offered`: whether the server offered `-PLUS`.
+    `bindings`: the channel binding data by type; `plus_offered`: whether the server offered `-PLUS`.
 
     Raises:
         ValueError: an unknown mechanism, `-PLUS` without binding data, or a name or password SASLprep refuses.

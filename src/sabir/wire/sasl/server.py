@@ -43,7 +43,7 @@ def server_mechanism(
 ) -> ServerMechanism | None:
     """Return the server's side of mechanism `name`, or None if there is no such mechanism here.
 
-    `lookup` finds the verifiers of this mechanism (for PLAIN: of any). `bindings` are the channel binding data
+    `lookup` finds the verifiers of this mechanism (for PLAIN: of any). `bindings`: the channel binding data
     of the connection by type (`tls-exporter`, `tls-server-end-point`): pass them whenever a `-PLUS` mechanism
     was offered, also to the mechanisms without it, which then notice a downgrade. `secret` and
     `fake_iterations` shape the answers for unknown names.
