@@ -28,15 +28,15 @@ check: venv ## format, lint, types, imports, documentation
 	$(BIN)/ruff check .
 	$(FROM_SOURCE) $(BIN)/mypy
 	$(FROM_SOURCE) $(BIN)/lint-imports
-	$(FROM_SOURCE) $(BIN)/python tools/spec_table.py --check
-	$(FROM_SOURCE) $(BIN)/python tools/settings_page.py --check
+	$(FROM_SOURCE) $(BIN)/python -m tools.spec_table --check
+	$(FROM_SOURCE) $(BIN)/python -m tools.settings_page --check
 	$(FROM_SOURCE) $(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
 fix: venv ## repair what a tool can repair
 	$(BIN)/ruff check --fix --show-fixes .
 	$(BIN)/ruff format .
-	$(FROM_SOURCE) $(BIN)/python tools/spec_table.py
-	$(FROM_SOURCE) $(BIN)/python tools/settings_page.py
+	$(FROM_SOURCE) $(BIN)/python -m tools.spec_table
+	$(FROM_SOURCE) $(BIN)/python -m tools.settings_page
 
 bench: venv ## measure Sabir beside other servers; ARGS="--quick" for a short run
 	$(BIN)/python -m bench $(ARGS)
@@ -45,7 +45,7 @@ docs: venv ## build the documentation into docs/_build/html
 	$(FROM_SOURCE) $(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
 citations: venv ## compare the specifications cited in the code, listed in spec.toml and tested
-	@$(FROM_SOURCE) $(BIN)/python tools/citations.py
+	@$(FROM_SOURCE) $(BIN)/python -m tools.citations
 
 clean: ## remove what was built, the virtual environment included
 	rm -rf $(VENV) build docs/_build src/*.egg-info
@@ -66,7 +66,6 @@ $(STAMPS)/sources: FORCE | $(BIN)/python
 
 $(STAMPS)/sabir: $(STAMPS)/libraries $(STAMPS)/sources $(SOURCES)
 	@echo "Compiling and installing Sabir; this takes a minute or two."
-	@rm -rf build/lib*/sabir/protocols build/bdist*
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
 	  --force-reinstall .
 	@cd $(VENV) && bin/python -c 'import sabir.cli'

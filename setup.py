@@ -92,7 +92,9 @@ def cythonized(paths: list[str]) -> list[Extension]:
         say("no Cython here: its modules stay interpreted")
         return []
     try:
-        found: list[Extension] = cythonize(paths, build_dir=str(BUILD / "cython"), language_level=3, quiet=True)
+        found: list[Extension] = cythonize(
+            paths, build_dir=str(BUILD / "cython"), language_level=3, quiet=True
+        )
     except CompileError as error:
         say(f"Cython: {error}")
         return []
