@@ -1,8 +1,8 @@
 """Builds the hot modules to machine code; whatever cannot be compiled here runs interpreted.
 
-Everything else about the package stands in `pyproject.toml`. `SABIR_PURE=1` skips compiling. A compiler that is missing
-or fails never fails the installation: the modules stay the Python they are, only slower, and the server says at start
-which are compiled.
+Everything else about the package stands in `pyproject.toml`. `SABIR_PURE=1` skips compiling. A compiler that is
+missing or fails never fails the installation: the modules stay the Python they are, only slower, and the server
+says at start which are compiled.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def native_group(paths: list[str]) -> list[Extension]:
     try:
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             found: list[Extension] = mypycify(
-                # Untyped calls to libraries without stubs are no reason to stay slow: `make check` judges types.
+                # A library without stubs is no reason to stay slow: `make check` judges types.
                 ["--ignore-missing-imports", "--disable-error-code=unused-ignore", *paths],
                 group_name="sabir",
                 multi_file=True,
@@ -62,7 +62,7 @@ def native(paths: list[str]) -> list[Extension]:
             return native_group(paths)
         except ValueError as refusal:
             say(f"mypyc: {refusal}")
-            blamed = {name for name in re.findall(r"^(\S+?\.py):\d+: error", str(refusal), re.MULTILINE)}
+            blamed = set(re.findall(r"^(\S+?\.py):\d+: error", str(refusal), re.MULTILINE))
             kept = [path for path in paths if path not in blamed]
             if len(kept) == len(paths):
                 # The fault lies in what they import, so only trying tells who can do without it.
@@ -114,7 +114,10 @@ def extensions() -> list[Extension]:
 
 
 class OptionalBuild(build_ext):
-    """Builds what it can. The mypyc modules stand or fall together: each is a door into the group's library."""
+    """Builds what it can.
+
+    The mypyc modules stand or fall together: each is a door into the library of their group.
+    """
 
     def run(self) -> None:
         """Build all extensions, each optional."""

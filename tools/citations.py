@@ -1,7 +1,8 @@
 """Compares what the code cites, what `spec.toml` lists and what the tests prove.
 
-Reported are: a citation in a protocol package that no row of its `spec.toml` covers, and a row marked `yes` that no
-test is marked with. A row covers its own section and those under it: `RFC 6120 §4.9` covers `RFC 6120 §4.9.3.2`.
+Reported are: a citation in a protocol package that no row of its `spec.toml` covers, and a row marked `yes` that
+no test is marked with. A row covers its own section and those under it: `RFC 6120 §4.9` covers
+`RFC 6120 §4.9.3.2`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-
 
 from tools.spec_table import ROOT, Protocol, protocols
 

@@ -12,8 +12,8 @@ A `spec.toml` reads:
     status = "yes"              # yes, partial, planned or no
     note = ""                   # optional: what is missing, in words for an operator
 
-Run it without arguments to rewrite the marked parts of `README.md` and `docs/protocols/*.md`; with `--check` it
-only says whether they are up to date (exit 1 if not).
+Run it without arguments to rewrite the marked parts of `README.md` and `docs/protocols/*.md`; with `--check`
+it only says whether they are up to date (exit 1 if not).
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from tools import citations, spec_table
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +42,8 @@ def test_a_row_covers_its_own_section_and_those_under_it() -> None:
 def test_a_status_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> None:
     table = tmp_path / "spec.toml"
     table.write_text(
-        '[protocol]\nname = "X"\nsummary = "Y"\n[[section]]\nspec = "RFC 1 §1"\ntitle = "Z"\nstatus = "almost"\n'
+        '[protocol]\nname = "X"\nsummary = "Y"\n'
+        '[[section]]\nspec = "RFC 1 §1"\ntitle = "Z"\nstatus = "almost"\n'
     )
 
     with pytest.raises(ValueError, match="section 'RFC 1 §1': status is one of yes, partial, planned, no"):
