@@ -27,10 +27,10 @@ def client_mechanism(
 ) -> ClientMechanism:
     """Return the client's side of mechanism `name`.
 
-    `bindings`: the channel binding data by type; `plus_offered`: whether the server offered `-PLUS`.
+    `bindings`: the channel binding data by type; `plus_offered`: did the server offer it.
 
     Raises:
-        ValueError: an unknown mechanism, `-PLUS` without binding data, or a name or password SASLprep refuses.
+        ValueError: an unknown mechanism, `-PLUS` without binding data, or a text that SASLprep refuses.
     """
     if name == "PLAIN":
         return PlainClient(username, password, authzid)

@@ -1,0 +1,1 @@
+"""Bytes to lines and back, incremental, knowing no state."""
