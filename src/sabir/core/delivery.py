@@ -1,0 +1,154 @@
+"""From a committed event to the sessions that must see it.
+
+Fan-out is a loop over sessions; each renders once per protocol variant and shares the bytes (`Event.cache`). A
+session whose client does not keep up stops being live and becomes a cursor: `catch_up` feeds it from the log at its
+own pace, and hands it back to live delivery at the head, so that memory is bounded and nothing is dropped.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sabir.core.directory import Directory
+from sabir.core.model.conversation import Conversation
+from sabir.core.model.event import Event
+from sabir.core.ports import LogStore, Scheduler, Session
+
+CATCH_UP_EVENTS: Final = 256
+"""Events read from the log at a time for a cursor."""
+
+
+class Sessions:
+    """The connected devices of every account."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, list[Session]] = {}
+        self.all: dict[Session, None] = {}
+
+    def add(self, session: Session) -> None:
+        """Note a session that has logged in."""
+        self.all[session] = None
+        if session.account is not None:
+            self._of.setdefault(session.account.id, []).append(session)
+
+    def remove(self, session: Session) -> None:
+        """Forget a session; a second call does nothing."""
+        if self.all.pop(session, self) is self:
+            return
+        if session.account is not None:
+            own = self._of[session.account.id]
+            own.remove(session)
+            if not own:
+                del self._of[session.account.id]
+
+    def of(self, account_id: int) -> list[Session]:
+        """Return the sessions of an account; not to be changed."""
+        return self._of.get(account_id, _NONE)
+
+    def named(self, account_id: int, resource: str) -> Session | None:
+        """Return the session of an account with that device name."""
+        for session in self._of.get(account_id, _NONE):
+            if session.resource == resource:
+                return session
+        return None
+
+
+_NONE: Final[list[Session]] = []
+
+
+class Cursor:
+    """How far a slow session has read. `seq` is the last log number that it was given or may skip."""
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        self.running = False
+        self.own: set[int] = set()
+        """Entries that the session itself posted meanwhile: it was told by `posted`."""
+
+
+class Delivery:
+    """Delivers committed events, live or through cursors."""
+
+    def __init__(self, sessions: Sessions, directory: Directory, store: LogStore, scheduler: Scheduler) -> None:
+        self._sessions = sessions
+        self._directory = directory
+        self._store = store
+        self._scheduler = scheduler
+        self._cursors: dict[Session, Cursor] = {}
+        self.head_seq = 0
+        """The last log number delivered."""
+        self.delivered = 0
+
+    def deliver(self, conversation: Conversation, event: Event, origin: Session | None) -> None:
+        """Show `event` to everyone concerned but `origin`."""
+        self.head_seq = event.seq
+        cursors = self._cursors
+        if cursors and origin in cursors:
+            cursors[origin].own.add(event.seq)
+        count = 0
+        if conversation.is_room:
+            for session in conversation.listeners:
+                if session is not origin and not (cursors and session in cursors):
+                    session.deliver(conversation, event)
+                    count += 1
+        else:
+            for account in conversation.parties:
+                for session in self._sessions.of(account.id):
+                    if session is not origin and not (cursors and session in cursors):
+                        session.deliver(conversation, event)
+                        count += 1
+        self.delivered += count
+
+    def lagging(self) -> int:
+        """Return the number of sessions that are cursors now."""
+        return len(self._cursors)
+
+    def is_lagging(self, session: Session) -> bool:
+        """Return whether `session` is a cursor now."""
+        return session in self._cursors
+
+    def lag(self, session: Session) -> None:
+        """Make a live session a cursor at the present head: its client does not keep up."""
+        if session not in self._cursors:
+            self._cursors[session] = Cursor(self.head_seq)
+
+    def forget(self, session: Session) -> None:
+        """Drop the cursor of a session that ended."""
+        self._cursors.pop(session, None)
+
+    def catch_up(self, session: Session) -> None:
+        """Feed `session` the next part of the log, if it is a cursor; to be called when its client has read its fill.
+
+        It is live again when it reaches the head.
+        """
+        cursor = self._cursors.get(session)
+        if cursor is None or cursor.running or session.is_full():
+            return
+        if cursor.seq >= self.head_seq:
+            del self._cursors[session]
+            session.live()
+            return
+        cursor.running = True
+        self._store.follow(cursor.seq, CATCH_UP_EVENTS, lambda events: self._feed(session, cursor, events))
+
+    def _feed(self, session: Session, cursor: Cursor, events: list[Event]) -> None:
+        cursor.running = False
+        if self._cursors.get(session) is not cursor:
+            return
+        for event in events:
+            if event.seq > self.head_seq:
+                break  # committed, but its live delivery is still to come
+            cursor.seq = event.seq
+            conversation = self._directory.conversation(event.conversation_id)
+            if event.seq not in cursor.own and conversation is not None and concerns(session, conversation):
+                session.deliver(conversation, event)
+        if not events:
+            cursor.seq = self.head_seq
+        self._scheduler.soon(lambda: self.catch_up(session))
+
+
+def concerns(session: Session, conversation: Conversation) -> bool:
+    """Return whether `session` is to see the events of `conversation` as they happen."""
+    if conversation.is_room:
+        return session in conversation.listeners
+    return session.account in conversation.parties

@@ -1,0 +1,1 @@
+"""The core's values and its state in memory."""

@@ -1,0 +1,163 @@
+"""Durable things that are not messages: latest value only, numbered by the same counter as the log.
+
+One struct per table of DATAMODEL section 2; the field names are the columns. Storage upserts a row by its key, or
+deletes it where `gone` is true (rows of tables with `changed_seq` stay, with a null value, until swept).
+`changed_seq` is filled in when the batch is numbered.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Change(msgspec.Struct, kw_only=True):
+    """Base of all rows."""
+
+    changed_seq: int = 0
+    gone: bool = False
+
+
+class AccountRow(Change):
+    """accounts; key: id."""
+
+    id: int
+    uuid: bytes
+    name: str
+    state: str
+    box_head: int
+    generation: int
+    delivered_seq: int
+    display: str
+    created_ms: int
+
+
+class CredentialRow(Change):
+    """credentials; key: account_id, mechanism. `verifier` is that mechanism's own, never a password."""
+
+    account_id: int
+    mechanism: str
+    verifier: bytes
+
+
+class ActorRow(Change):
+    """actors; key: id."""
+
+    id: int
+    kind: str
+    name: str
+    account_id: int | None
+    protocol: str
+    uri: str
+
+
+class ConversationRow(Change):
+    """conversations; key: id. The counters are written behind the watermark, from the log."""
+
+    id: int
+    uuid: bytes
+    kind: str
+    name: str
+    authority: str
+    visibility: str
+    encryption: str
+    state_version: int
+    generation: int
+    destroyed: bool
+    party_lo: int = 0
+    party_hi: int = 0
+    """Account ids of a direct conversation, lower first."""
+
+
+class MemberRow(Change):
+    """members; key: conversation_id, actor_id."""
+
+    conversation_id: int
+    actor_id: int
+    membership: str
+    role: int
+    nick: str
+    durable: bool
+    reason: str
+
+
+class SpanRow(Change):
+    """member_spans; key: conversation_id, actor_id, from_position. `to_position` 0: still a member."""
+
+    conversation_id: int
+    actor_id: int
+    from_position: int
+    to_position: int
+
+
+class StateRow(Change):
+    """state, current values; key: conversation_id, type, key. `value` is MessagePack."""
+
+    conversation_id: int
+    type: str
+    key: str
+    value: bytes
+
+
+class RelationRow(Change):
+    """relations; key: target_seq, kind, actor_id, key. `seq` is the entry that made it (filled at numbering)."""
+
+    target_seq: int
+    kind: int
+    actor_id: int
+    key: str
+    seq: int = 0
+
+
+class ContactRow(Change):
+    """roster; key: account_id, actor_id. `flags` packs the booleans of `Contact` and `blocked`."""
+
+    account_id: int
+    actor_id: int
+    name: str
+    groups: tuple[str, ...]
+    flags: int
+    request: bytes
+
+
+class BlockRow(Change):
+    """blocks; key: account_id, name (an actor's address as the blocking client gave it)."""
+
+    account_id: int
+    name: str
+
+
+class DataRow(Change):
+    """account_data; key: account_id, conversation_id (0: none), type."""
+
+    account_id: int
+    conversation_id: int
+    type: str
+    value: bytes
+
+
+class ReadRow(Change):
+    """reads; key: account_id, conversation_id, thread, kind."""
+
+    account_id: int
+    conversation_id: int
+    thread: str
+    kind: str
+    position: int
+    message_no: int
+    at_ms: int
+
+
+class ReceiptRow(Change):
+    """receipts; key: conversation_id, actor_id, thread, kind."""
+
+    conversation_id: int
+    actor_id: int
+    thread: str
+    kind: str
+    position: int
+
+
+class EraseBody(Change):
+    """Not a row: delete the bodies and renderings of these log numbers in the same transaction."""
+
+    seqs: tuple[int, ...]

@@ -1,0 +1,188 @@
+"""Conversations: their numbers, members, state, and who attends them now."""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from sabir.core.model.actor import Account, Actor
+from sabir.core.model.ids import ActorId, ConversationId
+
+if TYPE_CHECKING:
+    from sabir.core.ports import Session
+
+
+class ConversationKind(Enum):
+    """Two people, or a room."""
+
+    DIRECT = "direct"
+    ROOM = "room"
+
+
+class Authority(Enum):
+    """Who alone decides order, state and membership (DATAMODEL 1.1)."""
+
+    HOSTED = "hosted"
+    MATRIX = "matrix"
+    REMOTE = "remote"
+    FEEDS = "feeds"
+
+
+class Role(IntEnum):
+    """What an actor may do in a room; a higher one includes the lower ones."""
+
+    BANNED = -1
+    NONE = 0
+    """Not a member: may join if the room is open, and then counts as `MEMBER` or, where moderated, `VISITOR`."""
+    VISITOR = 1
+    """May read, not speak, where the room is moderated."""
+    MEMBER = 2
+    MODERATOR = 3
+    ADMIN = 4
+    OWNER = 5
+
+
+class Membership(Enum):
+    """How an actor stands to a room, apart from the role."""
+
+    JOIN = "join"
+    INVITE = "invite"
+    KNOCK = "knock"
+    LEAVE = "leave"
+    BAN = "ban"
+
+
+class JoinRule(Enum):
+    """Who may join."""
+
+    PUBLIC = "public"
+    INVITE = "invite"
+
+
+class Visibility(Enum):
+    """What a member may read of the time before joining."""
+
+    SHARED = "shared"
+    JOINED = "joined"
+
+
+class RoomConfig(msgspec.Struct, frozen=True):
+    """What an owner can set. Each protocol shows these under its own names (MUC form, IRC modes)."""
+
+    title: str = ""
+    description: str = ""
+    listed: bool = True
+    """Shown in directories (MUC `muc#roomconfig_publicroom`, IRC not `+s`)."""
+    persistent: bool = True
+    members_only: bool = False
+    """Only members may join (MUC members-only, IRC `+i`)."""
+    moderated: bool = False
+    """Only those with voice may speak (MUC moderated, IRC `+m`)."""
+    key: str = ""
+    """Password needed to join (MUC password, IRC `+k`); empty for none."""
+    max_attendees: int = 0
+    """0 for no limit of the room's own (IRC `+l`)."""
+    topic_locked: bool = False
+    """Only moderators may set the topic (IRC `+t`)."""
+    invites_by_members: bool = False
+    """Members, not only moderators, may invite into a members-only room."""
+    anonymous: bool = True
+    """Only moderators see the accounts behind nicks (MUC semi-anonymous); IRC names are account names anyway."""
+    private_messages: bool = True
+
+
+class Topic(msgspec.Struct, frozen=True):
+    """The subject of a room, and who set it when."""
+
+    text: str
+    actor_id: int
+    nick: str
+    at_ms: int
+    event_id: bytes = b""
+
+
+class BanMask(msgspec.Struct, frozen=True):
+    """A pattern of addresses that may not join or speak; accounts are banned by their role instead."""
+
+    pattern: str
+    by: str
+    at_ms: int
+
+
+class Member:
+    """An actor's lasting relation to a conversation. Those who only attend have none."""
+
+    def __init__(self, actor: Actor, role: Role, membership: Membership, nick: str, durable: bool) -> None:
+        self.actor = actor
+        self.role = role
+        self.membership = membership
+        self.nick = nick
+        self.durable = durable
+        self.reason = ""
+        """Why the actor was banned, as the moderator put it."""
+
+
+class Attendee:
+    """An actor who is in a room now, through one session or more: one participant in every roster.
+
+    `sessions` keeps, for each session, the presence that it sends to this room in its own protocol's form (b"" for
+    none). `role` is the effective role: that of the member, or the room's default.
+    """
+
+    def __init__(self, actor: Actor, nick: str, role: Role, occupant_id: str, joined_ms: int) -> None:
+        self.actor = actor
+        self.nick = nick
+        self.role = role
+        self.occupant_id = occupant_id
+        self.joined_ms = joined_ms
+        self.sessions: dict[Session, bytes] = {}
+        self.away = ""
+        """The away message, or the empty string when present."""
+
+
+class Conversation:
+    """A direct conversation or a room, with all that must be at hand to check and number a post.
+
+    `listeners` are the sessions that attend the room: exactly those of `attendees`, kept flat for delivery.
+    `parties` are the two local accounts of a direct conversation (one, twice or once, for a note to self).
+    """
+
+    def __init__(self, id: ConversationId, uuid: bytes, kind: ConversationKind, name: str) -> None:
+        self.id = id
+        self.uuid = uuid
+        self.kind = kind
+        self.is_room: bool = kind is ConversationKind.ROOM
+        self.name = name
+        """Local part of a room's address (`lobby`); empty for a direct conversation."""
+        self.authority = Authority.HOSTED
+        self.head_position = 0
+        self.tail_position = 1
+        self.message_no = 0
+        self.pts = 0
+        self.state_version = 0
+        self.generation = 1
+        self.encryption = ""
+        self.visibility = Visibility.SHARED
+        self.destroyed = False
+        self.locked = False
+        self.config = RoomConfig()
+        self.topic: Topic | None = None
+        self.ban_masks: dict[str, BanMask] = {}
+        self.parties: tuple[Account, ...] = ()
+        self.members: dict[ActorId, Member] = {}
+        self.attendees: dict[ActorId, Attendee] = {}
+        self.nicks: dict[str, ActorId] = {}
+        """Folded nick of each attendee."""
+        self.listeners: dict[Session, Attendee] = {}
+
+    @property
+    def join_rule(self) -> JoinRule:
+        """Who may join, as DATAMODEL names it."""
+        return JoinRule.INVITE if self.config.members_only else JoinRule.PUBLIC
+
+    def role_of(self, actor_id: ActorId) -> Role:
+        """Return the stored role of an actor, `Role.NONE` for one who is not a member."""
+        member = self.members.get(actor_id)
+        return Role.NONE if member is None else member.role

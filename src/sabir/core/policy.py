@@ -1,0 +1,150 @@
+"""Who may do what: decided here once for every protocol, before anything is translated.
+
+Functions of the state in memory. They are asked while an item forms, so they see every earlier item applied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from sabir.core.errors import Refusal
+from sabir.core.model.actor import Actor
+from sabir.core.model.conversation import Conversation, Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyConfig:
+    """Settings under `[policy]`."""
+
+    create_rooms: bool = True
+    """Any account may create a room by joining it."""
+    max_message_bytes: int = 262_144
+    """The largest message that is accepted, in bytes of its native form."""
+    max_attendees: int = 5_000
+    """The most people in one room."""
+    max_rooms_per_session: int = 200
+    """The most rooms that one connection may attend."""
+    posts_per_s: int = 50
+    """Lasting rate of messages of one account."""
+    posts_burst: int = 500
+    """Messages that an account may send at once before `posts_per_s` counts."""
+    big_room: int = 500
+    """Above so many attendees, joins and parts are shown to moderators only (DATAMODEL 1.12)."""
+
+
+def default_role(conversation: Conversation) -> Role:
+    """Return the role of somebody who joins without being a member."""
+    return Role.VISITOR if conversation.config.moderated else Role.MEMBER
+
+
+def effective_role(conversation: Conversation, actor: Actor) -> Role:
+    """Return what `actor` may do in the room: the stored role, or the default of the room."""
+    stored = conversation.role_of(actor.id)
+    if stored is Role.NONE:
+        return default_role(conversation)
+    return stored
+
+
+def is_masked(conversation: Conversation, address: str) -> bool:
+    """Return whether a ban mask matches `address` (nick!user@host); masks are matched case-insensitively."""
+    folded = address.lower()
+    return any(fnmatchcase(folded, mask.lower().replace("[", "[[]")) for mask in conversation.ban_masks)
+
+
+def may_join(
+    conversation: Conversation, actor: Actor, key: str, address: str, max_attendees: int
+) -> Refusal | None:
+    """Return why `actor` may not attend the room, or None."""
+    if conversation.destroyed:
+        return Refusal.ROOM_GONE
+    role = conversation.role_of(actor.id)
+    if role is Role.BANNED:
+        return Refusal.BANNED
+    if role < Role.ADMIN:
+        if is_masked(conversation, address):
+            return Refusal.BANNED
+        if conversation.locked:
+            return Refusal.ROOM_LOCKED
+        if conversation.config.members_only and actor.id not in conversation.members:
+            return Refusal.MEMBERS_ONLY
+        if conversation.config.key and conversation.config.key != key:
+            return Refusal.KEY_WRONG
+        limit = conversation.config.max_attendees or max_attendees
+        if len(conversation.attendees) >= min(limit, max_attendees) and actor.id not in conversation.attendees:
+            return Refusal.ROOM_FULL
+    return None
+
+
+def may_post(conversation: Conversation, actor: Actor) -> Refusal | None:
+    """Return why `actor` may not speak in the conversation, or None."""
+    if conversation.is_room:
+        if conversation.destroyed:
+            return Refusal.ROOM_GONE
+        attendee = conversation.attendees.get(actor.id)
+        if attendee is None:
+            return Refusal.BANNED if conversation.role_of(actor.id) is Role.BANNED else Refusal.NOT_ATTENDING
+        if attendee.role is Role.VISITOR and conversation.config.moderated:
+            return Refusal.NO_VOICE
+    return None
+
+
+def may_delete(conversation: Conversation, actor: Actor, author_id: int) -> Refusal | None:
+    """Return why `actor` may not delete a message of `author_id`: one's own, or with a moderator's role."""
+    if actor.id == author_id:
+        return None
+    if conversation.is_room and effective_role(conversation, actor) >= Role.MODERATOR:
+        return None
+    return Refusal.TARGET_FOREIGN
+
+
+def may_moderate(conversation: Conversation, actor: Actor, target: Actor) -> Refusal | None:
+    """Return why `actor` may not kick, mute or ban `target` (XEP-0045 §5: never someone of the same or a higher rank)."""
+    own, other = effective_role(conversation, actor), conversation.role_of(target.id)
+    if own < Role.MODERATOR:
+        return Refusal.ROLE_TOO_LOW
+    if other >= own and other >= Role.ADMIN:
+        return Refusal.ROLE_OF_TARGET
+    if other is Role.MODERATOR and own is Role.MODERATOR and actor.id != target.id:
+        return Refusal.ROLE_OF_TARGET
+    return None
+
+
+def may_set_role(conversation: Conversation, actor: Actor, target: Actor, role: Role) -> Refusal | None:
+    """Return why `actor` may not give `target` the stored role `role`.
+
+    Owners may do all (but the last one stays); admins up to moderator; moderators voice, mute and ban ordinary people.
+    """
+    own, old = effective_role(conversation, actor), conversation.role_of(target.id)
+    if own is Role.OWNER:
+        if old is Role.OWNER and role is not Role.OWNER:
+            owners = sum(1 for member in conversation.members.values() if member.role is Role.OWNER)
+            if owners == 1:
+                return Refusal.LAST_OWNER
+        return None
+    if actor.id == target.id and role <= old and role is not Role.BANNED:
+        return None
+    if own is Role.ADMIN:
+        return Refusal.ROLE_OF_TARGET if old >= Role.ADMIN or role >= Role.ADMIN else None
+    if own is Role.MODERATOR:
+        return Refusal.ROLE_TOO_LOW if old >= Role.MODERATOR or role >= Role.MODERATOR else None
+    return Refusal.ROLE_TOO_LOW
+
+
+def may_invite(conversation: Conversation, actor: Actor) -> Refusal | None:
+    """Return why `actor` may not invite into the room."""
+    if actor.id not in conversation.attendees and actor.id not in conversation.members:
+        return Refusal.NOT_ATTENDING
+    if conversation.config.members_only and not conversation.config.invites_by_members:
+        if effective_role(conversation, actor) < Role.MODERATOR:
+            return Refusal.INVITE_DENIED
+    return None
+
+
+def may_set_topic(conversation: Conversation, actor: Actor) -> Refusal | None:
+    """Return why `actor` may not set the topic."""
+    refusal = may_post(conversation, actor)
+    if refusal is None and conversation.config.topic_locked:
+        if effective_role(conversation, actor) < Role.MODERATOR:
+            return Refusal.ROLE_TOO_LOW
+    return refusal

@@ -1,0 +1,266 @@
+"""What the core needs from outside, each as a `typing.Protocol` with two implementations or more.
+
+Threads: everything in the core runs on one thread, the event loop's. A store may use others, but calls back on
+that one. Point look-ups (one row by its key) answer at once; pages answer through a callback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from sabir.core.errors import Refusal
+from sabir.core.model.changes import (
+    AccountRow,
+    ActorRow,
+    BlockRow,
+    Change,
+    ContactRow,
+    ConversationRow,
+    MemberRow,
+    ReadRow,
+    RelationRow,
+    StateRow,
+)
+from sabir.core.model.event import Event
+from sabir.core.model.presence import Presence
+
+if TYPE_CHECKING:
+    from sabir.core.model.actor import Account, Actor
+    from sabir.core.model.content import Content
+    from sabir.core.model.conversation import Conversation
+    from sabir.core.model.signals import Signal
+
+
+class Clock(Protocol):
+    """Tells the time in milliseconds since 1970."""
+
+    def now_ms(self) -> int:
+        """Return the current time."""
+        ...
+
+
+class Handle(Protocol):
+    """A call that is still to come."""
+
+    def cancel(self) -> None:
+        """Make it not come."""
+        ...
+
+
+class Scheduler(Protocol):
+    """Calls back on the core's thread."""
+
+    def soon(self, callback: Callable[[], object]) -> object:
+        """Call `callback` in the next turn of the loop."""
+        ...
+
+    def later(self, delay_ms: int, callback: Callable[[], object]) -> Handle:
+        """Call `callback` after `delay_ms`, at the granularity of the timing wheel (about 250 ms)."""
+        ...
+
+
+class EventIdSource(Protocol):
+    """Gives event ids, strictly increasing (`sabir.base.ids.EventIds`)."""
+
+    def next(self, now_ms: int) -> bytes:
+        """Return the next id."""
+        ...
+
+
+class Session(Protocol):
+    """One connected device, as the core sees it. All calls are synchronous and must not block or raise.
+
+    `account` is None for a guest. `resource` names the device among those of its account.
+    """
+
+    protocol: str
+    account: Account | None
+    actor: Actor
+    resource: str
+    presence: Presence
+
+    def deliver(self, conversation: Conversation, event: Event) -> None:
+        """Show a committed event. Never called for the session's own posts: those get `posted`."""
+        ...
+
+    def posted(self, conversation: Conversation, event: Event, token: object) -> None:
+        """Tell that the post with `token` is durable."""
+        ...
+
+    def refused(self, refusal: Refusal, token: object) -> None:
+        """Tell that the post with `token` was refused; nothing of it was stored."""
+        ...
+
+    def signal(self, signal: Signal) -> None:
+        """Show something that is not in the log."""
+        ...
+
+    def hold(self) -> None:
+        """Stop reading from the client: the log has too much to write. `release` follows."""
+        ...
+
+    def release(self) -> None:
+        """Read on."""
+        ...
+
+    def is_full(self) -> bool:
+        """Return whether the client is behind: more than the high-water mark waits to be sent to it."""
+        ...
+
+    def live(self) -> None:
+        """Tell a session that was a cursor that it has caught up: show the signals that it kept meanwhile."""
+        ...
+
+    def end(self, refusal: Refusal) -> None:
+        """Say goodbye in the protocol's words and close: the account was disabled, the device name taken over."""
+        ...
+
+
+class Batch:
+    """What one transaction writes: `events` ascending by seq, and `changes` in the order made.
+
+    `first_seq` .. `last_seq` are all the numbers given in it (changes take one each).
+    """
+
+    def __init__(self, generation: int, first_seq: int) -> None:
+        self.generation = generation
+        self.first_seq = first_seq
+        self.last_seq = first_seq - 1
+        self.last_leaf = 0
+        self.size_bytes = 0
+        self.events: list[Event] = []
+        self.changes: list[Change] = []
+
+
+class StoreError(Exception):
+    """The transaction was rolled back. `statement`: one of its rows is at fault, others may be tried singly."""
+
+    def __init__(self, message: str, *, statement: bool = False) -> None:
+        super().__init__(message)
+        self.statement = statement
+
+
+class Snapshot(msgspec.Struct):
+    """All that the core keeps in memory, as of the last commit.
+
+    `heads` are (conversation id, head_position, tail_position, message_no, pts, generation), `boxes` (account id, box_head), both
+    exact: the store brings counters written behind the watermark up to date from the log before it answers.
+    """
+
+    generation: int
+    seq: int
+    leaf: int
+    last_ms: int
+    accounts: list[AccountRow]
+    actors: list[ActorRow]
+    conversations: list[ConversationRow]
+    heads: list[tuple[int, int, int, int, int, int]]
+    members: list[MemberRow]
+    states: list[StateRow]
+    contacts: list[ContactRow]
+    blocks: list[BlockRow]
+
+
+class PageQuery(msgspec.Struct, frozen=True):
+    """A page of a conversation (`conversation_id`) or of a person's mailbox (`account_id`, maybe with one conversation).
+
+    Bounds are exclusive log numbers; 0 means none. `start_ms`/`end_ms` are inclusive times, 0 for none. With `newest` the
+    page is taken from the end of the range, else from its start; events always come oldest first. `kinds` filters.
+    """
+
+    conversation_id: int = 0
+    account_id: int = 0
+    after_seq: int = 0
+    before_seq: int = 0
+    start_ms: int = 0
+    end_ms: int = 0
+    limit: int = 50
+    newest: bool = False
+    kinds: frozenset[int] = frozenset((1, 2, 3, 4, 5))
+    from_position: int = 0
+    """Lowest position to show: what the reader's membership allows."""
+
+
+class Page(msgspec.Struct):
+    """Events of a page, oldest first; `complete`: nothing more in the direction of reading.
+
+    `relations` holds, by log number of the target, what was said about the events of the page (edits, deletions, reactions).
+    """
+
+    events: list[Event]
+    complete: bool
+    relations: dict[int, list[RelationRow]] = {}
+
+
+class LogStore(Protocol):
+    """The durable log and the tables of latest values (DATAMODEL sections 2 and 3)."""
+
+    def load(self) -> Snapshot:
+        """Return the state as of the last commit. Called once, before anything else."""
+        ...
+
+    def append(self, batch: Batch, done: Callable[[Batch, StoreError | None], None]) -> None:
+        """Write `batch` in one transaction and flush it to the disk, then call `done` on the core's thread.
+
+        One batch at a time; `done` is never called before this returns. A batch whose commit failed is not in the store when `done` is called with an error.
+        """
+        ...
+
+    def event_at(self, seq: int) -> Event | None:
+        """Return the event with that log number, with its body (or `erased`), or None."""
+        ...
+
+    def find_event(self, event_id: bytes) -> Event | None:
+        """Return the event with that id."""
+        ...
+
+    def find_native(self, protocol: str, actor_id: int, native_id: bytes) -> int:
+        """Return the latest log number to which `actor_id` gave this id of its own, or 0."""
+        ...
+
+    def relations_of(self, seqs: Iterable[int]) -> list[RelationRow]:
+        """Return what was said about these entries, by ascending `seq`."""
+        ...
+
+    def page(self, query: PageQuery, then: Callable[[Page], None]) -> None:
+        """Read a page, then call `then` on the core's thread (maybe before this returns)."""
+        ...
+
+    def follow(self, after_seq: int, limit: int, then: Callable[[list[Event]], None]) -> None:
+        """Read the events after a log number, at most `limit`, with bodies; `boxes` are not filled."""
+        ...
+
+    def credential(self, account_id: int, mechanism: str) -> bytes | None:
+        """Return the stored verifier."""
+        ...
+
+    def data(self, account_id: int, conversation_id: int, type: str) -> bytes | None:
+        """Return a value of account_data."""
+        ...
+
+    def reads(self, account_id: int) -> list[ReadRow]:
+        """Return the read markers of an account."""
+        ...
+
+    def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:
+        """Return (conversation id, last seq) of the account's direct conversations, latest first."""
+        ...
+
+
+class Translator(Protocol):
+    """Derives canonical content from one protocol's native form; pure."""
+
+    def content_of(self, event: Event) -> Content:
+        """Return the content of an event of that protocol, never raising on what `accept` let in."""
+        ...
+
+
+class Verifiers(Protocol):
+    """Makes password verifiers (`sabir.wire.sasl`), handed in so that the core knows no mechanism."""
+
+    def make(self, password: str) -> Sequence[tuple[str, bytes]]:
+        """Return (mechanism, verifier) for each mechanism offered."""
+        ...
