@@ -1,8 +1,8 @@
 """Builds the hot modules to machine code; whatever cannot be compiled here runs interpreted.
 
-Everything else about the package stands in `pyproject.toml`. `SABIR_PURE=1` skips compiling. A compiler that is
-missing or fails never fails the installation: the modules stay the Python they are, only slower, and the server
-says at start which are compiled.
+Everything else about the package stands in `pyproject.toml`. `SABIR_PURE=1` skips compiling. A compiler that
+is missing or fails never fails the installation: the modules stay the Python they are, only slower, and the
+server says at start which are compiled.
 """
 
 from __future__ import annotations

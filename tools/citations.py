@@ -1,7 +1,7 @@
 """Compares what the code cites, what `spec.toml` lists and what the tests prove.
 
-Reported are: a citation in a protocol package that no row of its `spec.toml` covers, and a row marked `yes` that
-no test is marked with. A row covers its own section and those under it: `RFC 6120 §4.9` covers
+Reported are: a citation in a protocol package that no row of its `spec.toml` covers, and a row marked `yes`
+that no test is marked with. A row covers its own section and those under it: `RFC 6120 §4.9` covers
 `RFC 6120 §4.9.3.2`.
 """
 
