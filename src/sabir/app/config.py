@@ -20,8 +20,8 @@ class ServerConfig:
     it changes everybody's address."""
 
     listen: tuple[str, ...] = ("127.0.0.1", "::1")
-    """Addresses to listen on with `--ports default`: the loopback ones, unless you say more. `0.0.0.0` and `::`
-    stand for every address of this machine."""
+    """Addresses to listen on with `--ports default`: the loopback ones, unless you say more. `0.0.0.0` and
+    `::` stand for every address of this machine."""
 
     def __post_init__(self) -> None:
         """Check what a type cannot say."""
@@ -36,8 +36,8 @@ class LogConfig:
     """What the server writes to standard error. Texts of messages and passwords are in it at no level."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """`error`: you must act; `warning`: you may want to; `info`: sessions opened, closed and refused; `debug`:
-    one line for each frame."""
+    """`error`: you must act; `warning`: you may want to; `info`: sessions opened, closed and refused;
+    `debug`: one line for each frame."""
 
     style: LogStyle = LogStyle.HUMAN
     """Lines for people, or one JSON object a line for a log collector."""
