@@ -1,0 +1,3 @@
+from sabir.wire.xml.scan import Scan
+
+def scan(data: bytes, start: int) -> Scan: ...
