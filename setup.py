@@ -19,10 +19,18 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 # What mypyc compiles, in one group, so that calls from one of these modules to another are plain C calls.
-COMPILED: tuple[str, ...] = ()
+COMPILED: tuple[str, ...] = (
+    "src/sabir/base/ids.py",
+    "src/sabir/core/delivery.py",
+    "src/sabir/core/log.py",
+    "src/sabir/core/model/event.py",
+    "src/sabir/core/policy.py",
+    "src/sabir/protocols/irc/codec/lines.py",
+    "src/sabir/protocols/irc/codec/tags.py",
+)
 
 # What Cython compiles: modules whose pure form is another, exact but slower implementation.
-CYTHON: tuple[str, ...] = ()
+CYTHON: tuple[str, ...] = ("src/sabir/wire/xml/scanner.pyx",)
 
 BUILD = Path("build")
 
@@ -103,7 +111,8 @@ def cythonized(paths: list[str]) -> list[Extension]:
 
 def extensions() -> list[Extension]:
     """Return everything to compile on this machine."""
-    if os.environ.get("SABIR_PURE") == "1":
+    asked_for_metadata_only = not {"dist_info", "egg_info", "sdist"}.isdisjoint(sys.argv)
+    if os.environ.get("SABIR_PURE") == "1" or asked_for_metadata_only:
         return []
     found = cythonized(list(CYTHON)) if CYTHON else []
     try:
@@ -119,25 +128,20 @@ class OptionalBuild(build_ext):
     The mypyc modules stand or fall together: each is a door into the library of their group.
     """
 
-    def run(self) -> None:
+    def build_extensions(self) -> None:
         """Build all extensions, each optional."""
-        cython = [extension for extension in self.extensions if is_cython(extension)]
-        group = [extension for extension in self.extensions if not is_cython(extension)]
+        everything = self.extensions
+        cython = [extension for extension in everything if is_cython(extension)]
+        group = [extension for extension in everything if not is_cython(extension)]
         for some in (*([extension] for extension in cython), group):
             self.extensions = some
-            self.build_optional(some)
-        self.extensions = cython + group
-
-    def build_optional(self, some: list[Extension]) -> None:
-        """Build these, and leave no trace of them if one fails."""
-        if not some:
-            return
-        try:
-            super().run()
-        except Exception as error:  # compilers fail in more ways than setuptools names
-            say(f"not compiled: {type(error).__name__}: {error}")
-            for extension in some:
-                Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
+            try:
+                super().build_extensions()
+            except Exception as error:  # compilers fail in more ways than setuptools names
+                say(f"not compiled: {type(error).__name__}: {error}")
+                for extension in some:
+                    Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
+        self.extensions = everything
 
     def copy_extensions_to_source(self) -> None:
         """Leave the source tree alone: tests run it interpreted."""
