@@ -26,9 +26,9 @@ def test_the_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_a_second_holder_is_told_who_the_first_is(tmp_path: Path) -> None:
-    with data.held(tmp_path), pytest.raises(data.DataInUse, match=f"in use by process {os.getpid()}"):
-        with data.held(tmp_path):
-            raise AssertionError
+    told = f"in use by process {os.getpid()}"
+    with data.held(tmp_path), pytest.raises(data.DataInUse, match=told), data.held(tmp_path):
+        raise AssertionError
 
     with data.held(tmp_path):
         assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
