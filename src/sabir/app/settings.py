@@ -18,6 +18,7 @@ from typing import Any
 
 from sabir.app import values
 from sabir.app.config import LogConfig, ServerConfig
+from sabir.net.config import LimitsConfig, NetConfig, TlsConfig
 
 FILE_NAME = "sabir.toml"
 """Read from the data folder when no other file is named."""
@@ -31,6 +32,9 @@ class Settings:
     """Everything that can be configured; each field is one section of the file."""
 
     server: ServerConfig = field(default_factory=ServerConfig)
+    tls: TlsConfig = field(default_factory=TlsConfig)
+    net: NetConfig = field(default_factory=NetConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
 

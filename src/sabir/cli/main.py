@@ -1,0 +1,41 @@
+"""The commands, in the order in which `sabir --help` shows them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sabir import __version__
+from sabir.cli import configuration
+from sabir.cli.output import out
+
+app = typer.Typer(
+    name="sabir",
+    help="One messaging server that speaks every protocol. Start with: sabir quickstart",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(configuration.quickstart)
+app.add_typer(configuration.app, name="config")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"sabir {__version__}", markup=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command that the shell gave."""
+    app()
