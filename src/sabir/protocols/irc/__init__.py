@@ -1,7 +1,7 @@
 """IRC: RFC 1459 and RFC 2812 as clarified by the Modern IRC document, with IRCv3.
 
 An IRC account is the account, its nick is its name; a channel `#x` is the room `x`. Several clients of one
-account share one nick: a further client is joined at once to the channels that the first attends, and what one
+An IRC account is the account, its nick is its name; a channel `#x` is the room `x`. Several clients of one
 says the others see. Channel modes are the room's configuration and its roles: `q` owner, `a` administrator,
 `o` moderator, `v` a voice in a moderated room, `b` a ban. Users of other protocols appear under their account
 name.

@@ -1,7 +1,7 @@
 """Lines: the incremental decoder, and the encoder.
 
-Limits (Modern IRC §Message Format, IRCv3 message-tags): 512 bytes with the line end for all but the tags; 4096
-bytes of tags from a client, 8191 from a server, with "@" and the space after them.
+Limits (Modern IRC §Message Format, IRCv3 message-tags): 512 bytes with the line end for all but the tags;
+4096 bytes of tags from a client, 8191 from a server, with "@" and the space after them.
 """
 
 from typing import Final

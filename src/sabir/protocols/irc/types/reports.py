@@ -1,6 +1,6 @@
 """What a connection's machine reports to its session."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sabir.protocols.irc.types.line import Line
 
@@ -12,7 +12,7 @@ class RegistrationAsked:
     nick: str
     username: str
     realname: str
-    password: str
+    password: str = field(repr=False)
     """Of PASS, empty if there was none."""
 
 
