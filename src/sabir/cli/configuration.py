@@ -67,7 +67,7 @@ def check(data: Data = DEFAULT_DATA, config: Config = None, set_: Set = None) ->
 
 @app.command()
 def show(data: Data = DEFAULT_DATA, config: Config = None, set_: Set = None) -> None:
-    """Print the settings in force: the file, then the environment, then --set. What differs from the default is marked.
+    """Print the settings in force. What differs from the default is marked.
 
     What would this change?
 
