@@ -1,0 +1,154 @@
+"""Every protocol reaches every other one: the table, cell by cell."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import pytest
+from tests.crossing.conftest import PASSWORD
+from tests.crossing.driver import Driver, Login, Server
+from tests.crossing.table import (
+    COLUMNS,
+    GUEST,
+    HISTORY,
+    LAST,
+    READER,
+    ROWS,
+    WRITER,
+    HistoryRow,
+    Row,
+    Scene,
+    Stage,
+    place_of,
+)
+from tests.crossing.words import InPieces, Joined, Observation, Said, Where, direct, fits
+
+PAIRS: Final = [(writer, reader) for writer in COLUMNS for reader in COLUMNS]
+_rooms: Final = itertools.count(1)
+
+
+def _cells(rows: tuple[Row, ...] | tuple[HistoryRow, ...]) -> pytest.MarkDecorator:
+    cells = [(row, writer, reader) for row in rows for writer, reader in PAIRS if writer not in row.beyond]
+    names = [f"{row.name}: {writer} to {reader}" for row, writer, reader in cells]
+    return pytest.mark.parametrize(("row", "writer", "reader"), cells, ids=names)
+
+
+@asynccontextmanager
+async def _online(server: Server, make: Callable[[], Driver], name: str) -> AsyncIterator[Driver]:
+    driver = make()
+    await driver.connect(server, Login(name, PASSWORD))
+    try:
+        yield driver
+    finally:
+        await driver.close()
+
+
+async def _enter(driver: Driver, where: Where, name: str, witness: Driver) -> None:
+    """Bring `driver` in, and wait until `witness` has noticed."""
+    before = len(witness.inbox.seen(where))
+    await driver.join(where)
+    await witness.inbox.until(lambda: Joined(name) in witness.inbox.seen(where, before), f"{name} coming in")
+
+
+@_cells(ROWS)
+def test_what_is_done_in_one_protocol_is_seen_in_the_other(
+    row: Row, writer: str, reader: str, server: Server
+) -> None:
+    seen = asyncio.run(_play(row, COLUMNS[writer], COLUMNS[reader], row.expected(reader), server))
+
+    assert fits(seen, row.expected(reader)), seen
+
+
+async def _play(
+    row: Row,
+    writer_kind: Callable[[], Driver],
+    reader_kind: Callable[[], Driver],
+    expected: tuple[Observation | InPieces, ...],
+    server: Server,
+) -> list[Observation]:
+    room = Where(f"room{next(_rooms)}")
+    two_devices = row.stage is Stage.TWO_DEVICES
+    reader_name = WRITER if two_devices else READER
+    guest_kind = writer_kind if two_devices else reader_kind
+    async with (
+        _online(server, writer_kind, WRITER) as writer,
+        _online(server, reader_kind, reader_name) as reader,
+        _online(server, guest_kind, GUEST) as guest,
+    ):
+        here, there = room, room
+        match row.stage:
+            case Stage.TOGETHER | Stage.WITH_GUEST:
+                await writer.join(room)
+                await _enter(reader, room, READER, writer)
+                if row.stage is Stage.WITH_GUEST:
+                    await _enter(guest, room, GUEST, reader)
+            case Stage.READER_ALONE:
+                await reader.join(room)
+            case Stage.DIRECT:
+                here, there = direct(READER), direct(WRITER)
+            case Stage.TWO_DEVICES:
+                await guest.join(room)
+                await _enter(writer, room, WRITER, guest)
+                await reader.join(room)
+                await guest.say(room, "read me")
+                for device in (writer, reader):
+                    await _until_said(device, room, GUEST, "read me")
+        for text in row.before:
+            await writer.say(here, text)
+            await _until_said(reader, there, WRITER, text)
+        since = len(reader.inbox.seen(there))
+
+        await row.act(Scene(writer, here))
+
+        if expected:
+            await reader.inbox.until(
+                lambda: _grown(reader.inbox.seen(there, since), expected), str(expected)[:200]
+            )
+        # Whatever else the act did arrives before what is said afterwards.
+        speaker = guest if two_devices else writer
+        await speaker.say(direct(reader_name), f"end of {room}")
+        await _until_said(
+            reader,
+            direct(GUEST if two_devices else WRITER),
+            GUEST if two_devices else WRITER,
+            f"end of {room}",
+        )
+        return [
+            one for one in reader.inbox.seen(there, since) if getattr(one, "text", "") != f"end of {room}"
+        ]
+
+
+def _grown(seen: list[Observation], expected: tuple[Observation | InPieces, ...]) -> bool:
+    """Say whether as much was seen as is expected."""
+    return fits(seen, expected) or (len(seen) >= len(expected) and not isinstance(expected[0], InPieces))
+
+
+async def _until_said(driver: Driver, where: Where, author: str, text: str) -> None:
+    await driver.inbox.until(
+        lambda: Said(author, text) in driver.inbox.seen(where), f"{author} saying {text!r}"
+    )
+
+
+@_cells(HISTORY)
+def test_what_was_done_in_one_protocol_is_found_in_the_history_of_the_other(
+    row: HistoryRow, writer: str, reader: str, server: Server
+) -> None:
+    found = asyncio.run(_look_back(row, COLUMNS[writer], COLUMNS[reader], server))
+
+    assert fits(found, row.expected(reader)), found
+
+
+async def _look_back(
+    row: HistoryRow, writer_kind: Callable[[], Driver], reader_kind: Callable[[], Driver], server: Server
+) -> list[Observation]:
+    room = Where(f"room{next(_rooms)}")
+    async with _online(server, writer_kind, WRITER) as writer:
+        if not row.direct:
+            await writer.join(room)
+        await row.act(Scene(writer, place_of(row.direct, room, READER)))
+    async with _online(server, reader_kind, READER) as reader:
+        if not row.direct:
+            await reader.join(room)
+        return await reader.history(place_of(row.direct, room, WRITER), LAST)
