@@ -69,7 +69,9 @@ class Cursor:
 class Delivery:
     """Delivers committed events, live or through cursors."""
 
-    def __init__(self, sessions: Sessions, directory: Directory, store: LogStore, scheduler: Scheduler) -> None:
+    def __init__(
+        self, sessions: Sessions, directory: Directory, store: LogStore, scheduler: Scheduler
+    ) -> None:
         self._sessions = sessions
         self._directory = directory
         self._store = store

@@ -135,7 +135,9 @@ class Directory:
 
     def _account(self, row: AccountRow) -> Account:
         actor = self.actors_by_uri[("local", row.name)]
-        account = Account(AccountId(row.id), row.uuid, row.name, AccountState(row.state), actor, row.created_ms)
+        account = Account(
+            AccountId(row.id), row.uuid, row.name, AccountState(row.state), actor, row.created_ms
+        )
         account.box_head, account.generation = row.box_head, row.generation
         account.delivered_seq, account.display = row.delivered_seq, row.display
         return account

@@ -22,7 +22,6 @@ class Refusal(Enum):
     ROOM_GONE = "room was destroyed"
     ROOM_FULL = "room is full"
     ROOM_CREATION_DENIED = "may not create rooms"
-    ROOM_LOCKED = "room is being configured by its owner"
     BANNED = "banned from this room"
     MEMBERS_ONLY = "members only"
     KEY_WRONG = "room password missing or wrong"

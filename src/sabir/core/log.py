@@ -122,6 +122,8 @@ class Log:
         self._box_heads: dict[int, tuple[Account, int, int]] = {}
         self._undo: list[Callable[[], None]] = []
         self._held: dict[Session, None] = {}
+        self.rolled_back: Callable[[list[Event]], None] | None = None
+        """Told of the entries of a batch whose commit failed."""
         self.batches = 0
         self.appended = 0
         self.refusals = 0
@@ -140,6 +142,14 @@ class Log:
         if not self._scheduled:
             self._scheduled = True
             self._scheduler.soon(self._kick)
+
+    def clock_ms(self) -> int:
+        """Return the present time."""
+        return self._clock.now_ms()
+
+    def new_id(self) -> bytes:
+        """Return a new id of the shape of an event's, for a conversation or an account."""
+        return self._ids.next(self._clock.now_ms())
 
     def hold_if_full(self, session: Session) -> None:
         """Ask `session` to stop reading while more than `SOFT_BYTES` wait to be written."""
@@ -213,7 +223,9 @@ class Log:
         batch.size_bytes += len(native) + 64
         return event
 
-    def enter_state(self, conversation: Conversation, actor_id: int, nick: str, kind: int, native: bytes) -> Event:
+    def enter_state(
+        self, conversation: Conversation, actor_id: int, nick: str, kind: int, native: bytes
+    ) -> Event:
         """Number an entry that the core itself writes."""
         return self.enter(conversation, actor_id, nick, kind, 0, CORE, native)
 
@@ -322,6 +334,8 @@ class Log:
                 session.release()
 
     def _roll_back(self, error: StoreError) -> None:
+        if self.rolled_back is not None:
+            self.rolled_back(self._batch.events)
         for action in reversed(self._undo):
             action()
         for conversation, position, message_no, pts, version, generation in self._counters.values():

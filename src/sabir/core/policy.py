@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 from sabir.core.errors import Refusal
 from sabir.core.model.actor import Actor
-from sabir.core.model.conversation import Conversation, Role
+from sabir.core.model.conversation import Conversation, Membership, Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,14 @@ def effective_role(conversation: Conversation, actor: Actor) -> Role:
     return stored
 
 
+def is_member(conversation: Conversation, actor: Actor) -> bool:
+    """Return whether `actor` belongs to the room: by a role, by having joined for good, or by an invitation."""
+    member = conversation.members.get(actor.id)
+    if member is None:
+        return False
+    return member.role >= Role.MEMBER or member.membership in (Membership.JOIN, Membership.INVITE)
+
+
 def is_masked(conversation: Conversation, address: str) -> bool:
     """Return whether a ban mask matches `address` (nick!user@host); masks are matched case-insensitively."""
     folded = address.lower()
@@ -64,14 +72,15 @@ def may_join(
     if role < Role.ADMIN:
         if is_masked(conversation, address):
             return Refusal.BANNED
-        if conversation.locked:
-            return Refusal.ROOM_LOCKED
-        if conversation.config.members_only and actor.id not in conversation.members:
+        if conversation.config.members_only and not is_member(conversation, actor):
             return Refusal.MEMBERS_ONLY
         if conversation.config.key and conversation.config.key != key:
             return Refusal.KEY_WRONG
         limit = conversation.config.max_attendees or max_attendees
-        if len(conversation.attendees) >= min(limit, max_attendees) and actor.id not in conversation.attendees:
+        if (
+            len(conversation.attendees) >= min(limit, max_attendees)
+            and actor.id not in conversation.attendees
+        ):
             return Refusal.ROOM_FULL
     return None
 

@@ -245,6 +245,10 @@ class LogStore(Protocol):
         """Return the read markers of an account."""
         ...
 
+    def member_since(self, conversation_id: int, actor_id: int) -> int:
+        """Return the first position of the actor's current membership; beyond every position if there is none."""
+        ...
+
     def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:
         """Return (conversation id, last seq) of the account's direct conversations, latest first."""
         ...

@@ -137,6 +137,8 @@ class Attendee:
         self.role = role
         self.occupant_id = occupant_id
         self.joined_ms = joined_ms
+        self.count = 0
+        """Sessions that have joined, those included whose join still waits for its commit; `sessions` has the others."""
         self.sessions: dict[Session, bytes] = {}
         self.away = ""
         """The away message, or the empty string when present."""
@@ -166,7 +168,8 @@ class Conversation:
         self.encryption = ""
         self.visibility = Visibility.SHARED
         self.destroyed = False
-        self.locked = False
+        self.stored = True
+        """Whether the store knows it; a direct conversation is stored with its first entry."""
         self.config = RoomConfig()
         self.topic: Topic | None = None
         self.ban_masks: dict[str, BanMask] = {}

@@ -74,7 +74,14 @@ class GenerationStarted(msgspec.Struct, frozen=True, tag="generation"):
 
 
 StateEntry = (
-    MemberChanged | TopicChanged | ConfigChanged | MasksChanged | Created | Destroyed | Erased | GenerationStarted
+    MemberChanged
+    | TopicChanged
+    | ConfigChanged
+    | MasksChanged
+    | Created
+    | Destroyed
+    | Erased
+    | GenerationStarted
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -1,0 +1,99 @@
+"""The use cases: what sessions call, and nothing else of the core.
+
+Outcomes come through callbacks, in the order asked (`sabir.core.log`); what can be answered from memory answers at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sabir.core.delivery import Delivery, Sessions
+from sabir.core.directory import Directory
+from sabir.core.log import Log
+from sabir.core.policy import PolicyConfig
+from sabir.core.ports import Clock, EventIdSource, LogStore, Scheduler, Verifiers
+from sabir.core.services.accounts import Accounts
+from sabir.core.services.contents import Contents
+from sabir.core.services.devices import Devices
+from sabir.core.services.history import History
+from sabir.core.services.messaging import Messaging
+from sabir.core.services.moderation import Moderation
+from sabir.core.services.presence import Presences
+from sabir.core.services.reads import Reads
+from sabir.core.services.relays import Relays
+from sabir.core.services.rooms import Rooms
+from sabir.core.services.roster import Roster
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All services over one log. A feature takes those that it needs, not this."""
+
+    domain: str
+    clock: Clock
+    scheduler: Scheduler
+    log: Log
+    directory: Directory
+    delivery: Delivery
+    accounts: Accounts
+    contents: Contents
+    devices: Devices
+    history: History
+    messaging: Messaging
+    moderation: Moderation
+    presences: Presences
+    reads: Reads
+    relays: Relays
+    rooms: Rooms
+    roster: Roster
+
+
+def assemble(
+    store: LogStore,
+    scheduler: Scheduler,
+    clock: Clock,
+    ids: Callable[[int], EventIdSource],
+    randomness: Callable[[int], bytes],
+    verifiers: Verifiers,
+    secret: bytes,
+    *,
+    domain: str = "localhost",
+    policy: PolicyConfig | None = None,
+    limited: bool = True,
+) -> Services:
+    """Load the store and put the services over it.
+
+    `ids` makes the source of event ids from the time (ms) of the last one given; `secret` (32 bytes, kept with the
+    data) keys occupant ids; `limited` false turns rates off.
+    """
+    policy = policy or PolicyConfig()
+    snapshot = store.load()
+    directory = Directory()
+    directory.load(snapshot)
+    log = Log(store, scheduler, clock, ids(snapshot.last_ms), randomness)
+    log.open(snapshot.generation, snapshot.seq, snapshot.leaf, snapshot.last_ms)
+    sessions = Sessions()
+    delivery = Delivery(sessions, directory, store, scheduler)
+    delivery.head_seq = snapshot.seq
+    presences = Presences(directory, sessions)
+    rooms = Rooms(log, directory, delivery, policy, secret)
+    return Services(
+        domain=domain,
+        clock=clock,
+        scheduler=scheduler,
+        log=log,
+        directory=directory,
+        delivery=delivery,
+        accounts=Accounts(log, directory, sessions, store, verifiers),
+        contents=Contents(),
+        devices=Devices(log, directory, sessions, delivery, store, scheduler),
+        history=History(directory, store),
+        messaging=Messaging(log, directory, delivery, store, policy, limited),
+        moderation=Moderation(log, directory, sessions, rooms),
+        presences=presences,
+        reads=Reads(log, directory, sessions, store),
+        relays=Relays(directory, sessions),
+        rooms=rooms,
+        roster=Roster(log, directory, sessions, presences),
+    )

@@ -1,0 +1,188 @@
+"""Accounts: creating, disabling, passwords; and actors who have none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from sabir.core.delivery import Sessions
+from sabir.core.directory import Directory, account_row, actor_row
+from sabir.core.errors import Refusal
+from sabir.core.log import Log, Operation
+from sabir.core.model.actor import Account, AccountState, Actor, ActorKind
+from sabir.core.model.changes import CredentialRow
+from sabir.core.model.ids import AccountId, ActorId
+from sabir.core.model.signals import AccountChanged
+from sabir.core.ports import LogStore, Verifiers
+
+NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,29}\Z")
+"""Names valid in every protocol alike (PROTOCOLS 1)."""
+RESERVED: Final = frozenset({"admin", "root", "server", "rooms", "sabir", "nickserv", "chanserv", "system"})
+
+
+class Accounts:
+    """The people and bots of this server."""
+
+    def __init__(
+        self, log: Log, directory: Directory, sessions: Sessions, store: LogStore, verifiers: Verifiers
+    ) -> None:
+        self._log = log
+        self._directory = directory
+        self._sessions = sessions
+        self._store = store
+        self._verifiers = verifiers
+        self._guests: dict[str, Actor] = {}
+
+    def find(self, name: str) -> Account | None:
+        """Return the account of that name, without regard to case."""
+        return self._directory.account(name.lower())
+
+    def may_log_in(self, account: Account) -> Refusal | None:
+        """Return why the account may not log in, or None."""
+        return None if account.state is AccountState.ACTIVE else Refusal.ACCOUNT_DISABLED
+
+    def verifier(self, account: Account, mechanism: str) -> bytes | None:
+        """Return the stored verifier of `account` for a SASL mechanism."""
+        return self._store.credential(account.id, mechanism)
+
+    def create(
+        self,
+        name: str,
+        password: str,
+        then: Callable[[Account], None],
+        refused: Callable[[Refusal], None],
+    ) -> None:
+        """Make an account; `then` is called once it is durable. Takes milliseconds of CPU for the verifiers."""
+        if not NAME.match(name) or name in RESERVED:
+            refused(Refusal.NAME_INVALID)
+        elif not password:
+            refused(Refusal.BAD_REQUEST)
+        else:
+            self.create_with(name, self._verifiers.make(password), then, refused)
+
+    def create_with(
+        self,
+        name: str,
+        verifiers: Sequence[tuple[str, bytes]],
+        then: Callable[[Account], None],
+        refused: Callable[[Refusal], None],
+    ) -> None:
+        """Make an account from verifiers that were computed elsewhere (bulk import)."""
+        made: list[Account] = []
+
+        def form(log: Log) -> Refusal | None:
+            directory = self._directory
+            if not NAME.match(name) or name in RESERVED:
+                return Refusal.NAME_INVALID
+            if directory.account(name) is not None:
+                return Refusal.ACCOUNT_EXISTS
+            account_id = AccountId(directory.last_account_id + 1)
+            actor = Actor(
+                ActorId(directory.last_actor_id + 1), ActorKind.LOCAL, name, account_id, "local", name
+            )
+            account = Account(account_id, log.new_id(), name, AccountState.ACTIVE, actor, log.now_ms)
+            account.generation = log.generation
+            account.delivered_seq = log.head_seq
+            directory.add_actor(actor)
+            directory.add_account(account)
+            log.undo(lambda: _remove(directory, account))
+            log.change(actor_row(actor))
+            log.change(account_row(account))
+            for mechanism, verifier in verifiers:
+                log.change(CredentialRow(account_id=account_id, mechanism=mechanism, verifier=verifier))
+            made.append(account)
+            return None
+
+        self._log.append(Operation(form, lambda: then(made[-1]), refused))
+
+    def set_password(
+        self, account: Account, password: str, then: Callable[[], None], refused: Callable[[Refusal], None]
+    ) -> None:
+        """Replace all verifiers of an account, and ask its sessions to log in again."""
+        if not password:
+            refused(Refusal.BAD_REQUEST)
+            return
+        verifiers = self._verifiers.make(password)
+
+        def form(log: Log) -> Refusal | None:
+            for mechanism, verifier in verifiers:
+                log.change(CredentialRow(account_id=account.id, mechanism=mechanism, verifier=verifier))
+            return None
+
+        def done() -> None:
+            for session in list(self._sessions.of(account.id)):
+                session.signal(AccountChanged(account, disabled=False))
+            then()
+
+        self._log.append(Operation(form, done, refused))
+
+    def set_state(
+        self,
+        account: Account,
+        state: AccountState,
+        then: Callable[[], None],
+        refused: Callable[[Refusal], None],
+    ) -> None:
+        """Enable or disable an account; disabling ends its sessions."""
+
+        def form(log: Log) -> Refusal | None:
+            before = account.state
+            account.state = state
+            log.undo(lambda: setattr(account, "state", before))
+            log.change(account_row(account))
+            return None
+
+        def done() -> None:
+            if state is AccountState.DISABLED:
+                for session in list(self._sessions.of(account.id)):
+                    session.end(Refusal.ACCOUNT_DISABLED)
+            then()
+
+        self._log.append(Operation(form, done, refused))
+
+    def guest(self, protocol: str, nick: str) -> Actor | None:
+        """Return an actor for somebody who has not logged in, or None if the nick is taken or an account's name.
+
+        Guests live in memory and are given a stored actor when they first enter the log; `release_guest` ends them.
+        """
+        folded = nick.casefold()
+        if self._directory.account(folded) is not None or folded in self._guests:
+            return None
+        known = self._directory.actors_by_uri.get((protocol, folded))
+        if known is None:
+            known = Actor(
+                ActorId(self._directory.last_actor_id + 1), ActorKind.GUEST, nick, None, protocol, folded
+            )
+            self._directory.add_actor(known)
+            row = actor_row(known)
+            self._log.append(Operation(lambda log: log.change(row), _nothing, lambda refusal: None))
+        self._guests[folded] = known
+        return known
+
+    def release_guest(self, actor: Actor) -> None:
+        """Let others use the nick of a guest who left."""
+        self._guests.pop(actor.uri, None)
+
+    def remote(self, protocol: str, uri: str) -> Actor:
+        """Return the actor of an address on another server."""
+        known = self._directory.actors_by_uri.get((protocol, uri))
+        if known is None:
+            known = Actor(
+                ActorId(self._directory.last_actor_id + 1), ActorKind.REMOTE, uri, None, protocol, uri
+            )
+            self._directory.add_actor(known)
+            row = actor_row(known)
+            self._log.append(Operation(lambda log: log.change(row), _nothing, lambda refusal: None))
+        return known
+
+
+def _nothing() -> None:
+    """Nobody waits for the actor's row."""
+
+
+def _remove(directory: Directory, account: Account) -> None:
+    del directory.accounts[account.id]
+    del directory.accounts_by_name[account.name]
+    del directory.actors[account.actor.id]
+    del directory.actors_by_uri[(account.actor.protocol, account.actor.uri)]

@@ -1,0 +1,114 @@
+"""Connected devices: logging in and out, what a person missed, and data kept for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sabir.core.delivery import Delivery, Sessions
+from sabir.core.directory import Directory, account_row
+from sabir.core.errors import Refusal
+from sabir.core.log import Log, Operation
+from sabir.core.model.actor import Account
+from sabir.core.model.changes import DataRow
+from sabir.core.model.conversation import Conversation
+from sabir.core.model.event import Event
+from sabir.core.ports import LogStore, Page, PageQuery, Scheduler, Session
+
+SAVE_MS = 5_000
+"""How long a delivery cursor may wait for its write: after a crash the device sees these messages again, by the same ids."""
+
+
+class Devices:
+    """Sessions of accounts, and the cursor of each account for offline delivery."""
+
+    def __init__(
+        self,
+        log: Log,
+        directory: Directory,
+        sessions: Sessions,
+        delivery: Delivery,
+        store: LogStore,
+        scheduler: Scheduler,
+    ) -> None:
+        self._log = log
+        self._directory = directory
+        self._sessions = sessions
+        self._delivery = delivery
+        self._store = store
+        self._scheduler = scheduler
+        self._dirty: dict[int, Account] = {}
+
+    def log_in(self, session: Session) -> None:
+        """Take a session in: it gets events from now on. Another of the same account and device name is ended."""
+        if session.account is not None and session.resource:
+            other = self._sessions.named(session.account.id, session.resource)
+            if other is not None and other is not session:
+                other.end(Refusal.ALREADY_ATTENDING)
+        self._sessions.add(session)
+
+    def log_out(self, session: Session) -> None:
+        """Forget a session. Rooms and presence are left by their own services before."""
+        self._sessions.remove(session)
+        self._delivery.forget(session)
+
+    def of(self, account: Account) -> list[Session]:
+        """Return the sessions of an account; not to be changed."""
+        return self._sessions.of(account.id)
+
+    def named(self, account: Account, resource: str) -> Session | None:
+        """Return the session with that device name."""
+        return self._sessions.named(account.id, resource)
+
+    def delivered(self, account: Account, seq: int) -> None:
+        """Note that a device of `account` was given everything up to `seq`; written down within seconds."""
+        if seq > account.delivered_seq:
+            account.delivered_seq = seq
+            if not self._dirty:
+                self._scheduler.later(SAVE_MS, self.save)
+            self._dirty[account.id] = account
+
+    def missed(self, account: Account, limit: int, then: Callable[[Page], None]) -> None:
+        """Read the direct messages that no device of `account` was given yet, oldest first.
+
+        The session shows them, and calls `delivered` with the log number of the last.
+        """
+        self._store.page(PageQuery(account_id=account.id, after_seq=account.delivered_seq, limit=limit), then)
+
+    def save(self) -> None:
+        """Write the delivery cursors down now."""
+        dirty, self._dirty = self._dirty, {}
+
+        def form(log: Log) -> Refusal | None:
+            for account in dirty.values():
+                log.change(account_row(account))
+            return None
+
+        if dirty:
+            self._log.append(Operation(form, lambda: None, lambda refusal: None))
+
+    def conversation_of(self, event: Event) -> Conversation | None:
+        """Return the conversation of an event that was read from the store."""
+        return self._directory.conversation(event.conversation_id)
+
+    def data(self, account: Account, type: str, conversation_id: int = 0) -> bytes | None:
+        """Return a value kept for a person, e.g. the vCard; as of the last commit."""
+        return self._store.data(account.id, conversation_id, type)
+
+    def set_data(
+        self,
+        account: Account,
+        type: str,
+        value: bytes,
+        then: Callable[[], None],
+        refused: Callable[[Refusal], None],
+        conversation_id: int = 0,
+    ) -> None:
+        """Keep a value for a person; an empty one deletes it."""
+
+        def form(log: Log) -> Refusal | None:
+            row = DataRow(account_id=account.id, conversation_id=conversation_id, type=type, value=value)
+            row.gone = not value
+            log.change(row)
+            return None
+
+        self._log.append(Operation(form, then, refused))

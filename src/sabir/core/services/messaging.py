@@ -1,0 +1,405 @@
+"""Posting: messages, edits, deletions, replies and reactions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from sabir.core import policy
+from sabir.core.delivery import Delivery
+from sabir.core.directory import Directory, conversation_row, pair_of
+from sabir.core.errors import Refusal
+from sabir.core.log import HARD_BYTES, Item, Log, Operation
+from sabir.core.model.actor import Account
+from sabir.core.model.changes import EraseBody, RelationRow
+from sabir.core.model.conversation import Conversation, ConversationKind
+from sabir.core.model.event import Draft, Event, Kind
+from sabir.core.model.ids import ConversationId
+from sabir.core.policy import PolicyConfig
+from sabir.core.ports import LogStore, Session
+
+REMOVED: Final = 32
+"""Event flag: a reaction was taken back."""
+REPLY: Final = "reply"
+_RECENT: Final = 16_384
+
+
+class Recent:
+    """The latest entries by our id and by their sender's own: what edits, replies and resent messages mostly name.
+
+    A cache of the store that also knows what is not committed yet. Bounded; oldest out first.
+    """
+
+    def __init__(self) -> None:
+        self._by_id: dict[bytes, tuple[int, int, int]] = {}
+        self._by_native: dict[tuple[int, bytes], tuple[int, bytes, int]] = {}
+
+    def add(self, event: Event) -> None:
+        """Note an entry that was numbered."""
+        by_id = self._by_id
+        by_id[event.event_id] = (event.seq, event.actor_id, event.conversation_id)
+        if len(by_id) > _RECENT:
+            del by_id[next(iter(by_id))]
+        if event.native_id:
+            natives = self._by_native
+            natives[(event.actor_id, event.native_id)] = (event.seq, event.event_id, event.conversation_id)
+            if len(natives) > _RECENT:
+                del natives[next(iter(natives))]
+
+    def drop(self, event: Event) -> None:
+        """Forget an entry whose commit failed."""
+        self._by_id.pop(event.event_id, None)
+        self._by_native.pop((event.actor_id, event.native_id), None)
+
+    def by_id(self, event_id: bytes) -> tuple[int, int, int] | None:
+        """Return (seq, actor id, conversation id) of an entry."""
+        return self._by_id.get(event_id)
+
+    def by_native(self, actor_id: int, native_id: bytes) -> tuple[int, bytes, int] | None:
+        """Return (seq, event id, conversation id) of the entry to which an actor gave this id."""
+        return self._by_native.get((actor_id, native_id))
+
+
+class Post(Item):
+    """One message on its way into the log."""
+
+    def __init__(
+        self, messaging: Messaging, session: Session, conversation: Conversation, draft: Draft, token: object
+    ) -> None:
+        self._messaging = messaging
+        self._session = session
+        self._conversation = conversation
+        self._draft = draft
+        self._token = token
+        self._event: Event | None = None
+        self._repeated = False
+        self.size_bytes = len(draft.native) + 64
+
+    def form(self, log: Log) -> Refusal | None:
+        """See `Item.form`."""
+        draft = self._draft
+        messaging = self._messaging
+        session = self._session
+        if draft.may_repeat and draft.native_id:
+            stored = messaging.find_repeat(session, self._conversation, draft)
+            if stored is not None:
+                self._event, self._repeated = stored, True
+                return None
+        result = messaging.form(log, session, self._conversation, draft)
+        if isinstance(result, Event):
+            self._event = result
+            return None
+        return result
+
+    def done(self) -> None:
+        """See `Item.done`."""
+        event = self._event
+        assert event is not None
+        self._session.posted(self._conversation, event, self._token)
+        if not self._repeated:
+            self._messaging.delivery.deliver(self._conversation, event, self._session)
+
+    def refused(self, refusal: Refusal) -> None:
+        """See `Item.refused`."""
+        self._session.refused(refusal, self._token)
+
+
+class Messaging:
+    """Puts what people say into the log."""
+
+    def __init__(
+        self,
+        log: Log,
+        directory: Directory,
+        delivery: Delivery,
+        store: LogStore,
+        config: PolicyConfig,
+        limited: bool,
+    ) -> None:
+        self._log = log
+        self._directory = directory
+        self.delivery = delivery
+        self._store = store
+        self._config = config
+        self._limited = limited
+        self._buckets: dict[int, tuple[float, int]] = {}
+        self._recent = Recent()
+        self._reacting: dict[tuple[int, int], dict[str, None]] = {}
+        """Reactions by (target, actor), as of the last one formed; a bounded cache of the store."""
+        log.rolled_back = self._forget
+
+    def post(self, session: Session, conversation: Conversation, draft: Draft, token: object = None) -> None:
+        """Queue `draft` for the log of `conversation`.
+
+        The outcome reaches `session` in the order of its posts: `session.posted(conversation, event, token)` once it is
+        durable, or `session.refused(refusal, token)`, e.g. `Refusal.NOT_ATTENDING`.
+        """
+        log = self._log
+        refusal = self._too_much(session, len(draft.native))
+        if refusal is not None:
+            log.append(Operation(lambda _: refusal, _nothing, lambda why: session.refused(why, token)))
+            return
+        log.append(Post(self, session, conversation, draft, token))
+        log.hold_if_full(session)
+
+    def react(
+        self,
+        session: Session,
+        conversation: Conversation,
+        draft: Draft,
+        emojis: Iterable[str],
+        token: object = None,
+    ) -> None:
+        """Make `emojis` the whole set of the sender's reactions to the draft's target (XEP-0444: the set replaces the former).
+
+        One event per difference (DATAMODEL 4), each with the native form of `draft`; none if nothing changed, and
+        then `session.posted` is not called but `session.refused` neither: the set is as asked. So that the session can count,
+        `token`, if it is callable, is called with the events at the end in any case but refusal.
+        """
+        wanted = dict.fromkeys(emojis)
+        self._react(session, conversation, draft, lambda have: wanted, token)
+
+    def add_reaction(
+        self, session: Session, conversation: Conversation, draft: Draft, emoji: str, token: object = None
+    ) -> None:
+        """Add one reaction (IRCv3 `+draft/react`); see `react`."""
+        self._react(session, conversation, draft, lambda have: {**have, emoji: None}, token)
+
+    def remove_reaction(
+        self, session: Session, conversation: Conversation, draft: Draft, emoji: str, token: object = None
+    ) -> None:
+        """Take one reaction back (IRCv3 `+draft/unreact`); see `react`."""
+        self._react(
+            session, conversation, draft, lambda have: {key: None for key in have if key != emoji}, token
+        )
+
+    def _react(
+        self,
+        session: Session,
+        conversation: Conversation,
+        draft: Draft,
+        wanted: Callable[[dict[str, None]], dict[str, None]],
+        token: object,
+    ) -> None:
+        events: list[Event] = []
+
+        def form(log: Log) -> Refusal | None:
+            refusal = policy.may_post(conversation, session.actor)
+            if refusal is not None:
+                return refusal
+            target = self._target(session, conversation, draft)
+            if target is None:
+                return Refusal.TARGET_UNKNOWN
+            have = self.reactions(target[0], session.actor.id)
+            want = wanted(have)
+            changes = [(emoji, 0) for emoji in want if emoji not in have]
+            changes += [(emoji, REMOVED) for emoji in have if emoji not in want]
+            if len(want) > 20:
+                return Refusal.TOO_MANY
+            for emoji, removed in changes:
+                single = Draft(
+                    draft.protocol,
+                    draft.native,
+                    kind=Kind.REACTION,
+                    flags=(draft.flags & ~1) | removed,
+                    native_id=draft.native_id,
+                    target_id=target[1],
+                    resource=draft.resource,
+                    to_resource=draft.to_resource,
+                    relation_key=emoji,
+                )
+                result = self.form(log, session, conversation, single)
+                if not isinstance(result, Event):
+                    return result
+                events.append(result)
+            return None
+
+        def done() -> None:
+            for event in events:
+                session.posted(conversation, event, token)
+            for event in events:
+                self.delivery.deliver(conversation, event, session)
+            if callable(token):
+                token(events)
+
+        self._log.append(Operation(form, done, lambda refusal: session.refused(refusal, token)))
+
+    def reactions(self, target_seq: int, actor_id: int) -> dict[str, None]:
+        """Return the reactions of an actor to an entry, those not committed yet included."""
+        pending = self._reacting.get((target_seq, actor_id))
+        if pending is not None:
+            return dict(pending)
+        rows = self._store.relations_of((target_seq,))
+        return {
+            row.key: None
+            for row in rows
+            if row.kind == Kind.REACTION and row.actor_id == actor_id and not row.gone
+        }
+
+    def open_direct(self, one: Account, other: Account) -> Conversation:
+        """Return the direct conversation of two accounts, made if need be (and stored with its first entry)."""
+        conversation = self._directory.direct(one, other)
+        if conversation is None:
+            number = self._directory.last_conversation_id + 1
+            uuid = self._log.new_id()
+            conversation = Conversation(ConversationId(number), uuid, ConversationKind.DIRECT, "")
+            low, high = pair_of(one, other)
+            parties = (one,) if low == high else ((one, other) if one.id == low else (other, one))
+            conversation.parties = parties
+            conversation.stored = False
+            conversation.generation = self._log.generation
+            self._directory.add_conversation(conversation)
+        return conversation
+
+    def form(self, log: Log, session: Session, conversation: Conversation, draft: Draft) -> Event | Refusal:
+        """Check and number one draft; used by items while they form."""
+        actor = session.actor
+        refusal = policy.may_post(conversation, actor)
+        if refusal is None and not conversation.is_room:
+            refusal = self._blocked(session, conversation)
+        if refusal is not None:
+            return refusal
+        target: tuple[int, bytes, int] | None = None
+        kind = draft.kind
+        if draft.target_id or draft.target_native:
+            target = self._target(session, conversation, draft)
+            if kind == Kind.DELETE:
+                if target is None:
+                    return Refusal.TARGET_UNKNOWN
+                refusal = policy.may_delete(conversation, actor, target[2])
+                if refusal is not None:
+                    return refusal
+            elif kind == Kind.EDIT and target is not None and target[2] != actor.id:
+                return Refusal.TARGET_FOREIGN
+        if not conversation.stored:
+            log.change(conversation_row(conversation))
+            conversation.stored = True
+            log.undo(lambda: _unstore(conversation))
+        nick = actor.name
+        if conversation.is_room:
+            nick = conversation.attendees[actor.id].nick
+        event = log.enter(conversation, actor.id, nick, kind, draft.flags, draft.protocol, draft.native)
+        event.native_id = draft.native_id
+        event.expires_ms = draft.expires_ms
+        event.resource = draft.resource
+        event.to_resource = draft.to_resource
+        event.relation_key = draft.relation_key
+        if target is not None:
+            event.target_seq, event.target_id = target[0], target[1]
+            if kind != Kind.MESSAGE:
+                self._relate(log, event, draft)
+        self._recent.add(event)
+        return event
+
+    def find_repeat(self, session: Session, conversation: Conversation, draft: Draft) -> Event | None:
+        """Return the stored event of which `draft` is a repeat: same id, conversation and payload within a day."""
+        recent = self._recent.by_native(session.actor.id, draft.native_id)
+        seq = recent[0] if recent is not None else 0
+        if not seq:
+            seq = self._store.find_native(draft.protocol, session.actor.id, draft.native_id)
+        event = self._store.event_at(seq) if seq else None
+        if (
+            event is not None
+            and event.conversation_id == conversation.id
+            and event.native == draft.native
+            and self._log.now_ms - event.at_ms < 86_400_000
+        ):
+            return event
+        return None
+
+    def _forget(self, events: list[Event]) -> None:
+        for event in events:
+            self._recent.drop(event)
+
+    def _relate(self, log: Log, event: Event, draft: Draft) -> None:
+        row = RelationRow(
+            target_seq=event.target_seq,
+            kind=event.kind,
+            actor_id=event.actor_id,
+            key=draft.relation_key,
+            seq=event.seq,
+        )
+        row.gone = bool(draft.flags & REMOVED)
+        log.change(row)
+        if event.kind == Kind.REACTION:
+            key = (event.target_seq, int(event.actor_id))
+            before = self._reacting.get(key)
+            have = self.reactions(event.target_seq, event.actor_id)
+            if row.gone:
+                have.pop(draft.relation_key, None)
+            else:
+                have[draft.relation_key] = None
+            self._reacting[key] = have
+            if len(self._reacting) > _RECENT:
+                del self._reacting[next(iter(self._reacting))]
+            log.undo(lambda: _restore(self._reacting, key, before))
+        elif event.kind == Kind.DELETE:
+            edits = [
+                row.seq for row in self._store.relations_of((event.target_seq,)) if row.kind == Kind.EDIT
+            ]
+            log.change(EraseBody(seqs=(event.target_seq, *edits)))
+
+    def _target(
+        self, session: Session, conversation: Conversation, draft: Draft
+    ) -> tuple[int, bytes, int] | None:
+        """Return (seq, event id, author) of what `draft` is about, if it is in the same conversation."""
+        if draft.target_id:
+            known = self._recent.by_id(draft.target_id)
+            if known is not None:
+                return (known[0], draft.target_id, known[1]) if known[2] == conversation.id else None
+            stored = self._store.find_event(draft.target_id)
+        else:
+            author = draft.target_actor or session.actor.id
+            native = self._recent.by_native(author, draft.target_native)
+            if native is not None and native[2] == conversation.id:
+                return (native[0], native[1], author)
+            seq = self._store.find_native(draft.protocol, author, draft.target_native)
+            stored = self._store.event_at(seq) if seq else None
+        if stored is None or stored.conversation_id != conversation.id:
+            return None
+        return (stored.seq, stored.event_id, stored.actor_id)
+
+    def _blocked(self, session: Session, conversation: Conversation) -> Refusal | None:
+        for party in conversation.parties:
+            if party is session.account:
+                continue
+            if session.actor.name in self._directory.blocks.get(party.id, ()):
+                return Refusal.BLOCKED
+            if session.account is not None and party.name in self._directory.blocks.get(
+                session.account.id, ()
+            ):
+                return Refusal.BLOCKING
+        return None
+
+    def _too_much(self, session: Session, size_bytes: int) -> Refusal | None:
+        if size_bytes > self._config.max_message_bytes:
+            return Refusal.TOO_LARGE
+        if self._log.pending_bytes > HARD_BYTES:
+            return Refusal.BUSY
+        if self._limited:
+            now = self._log.clock_ms()
+            tokens, then = self._buckets.get(session.actor.id, (float(self._config.posts_burst), now))
+            tokens = min(
+                float(self._config.posts_burst), tokens + (now - then) * self._config.posts_per_s / 1000
+            )
+            if tokens < 1:
+                return Refusal.RATE_LIMITED
+            self._buckets[session.actor.id] = (tokens - 1, now)
+        return None
+
+
+def _nothing() -> None:
+    """Do nothing: the other outcome is the only one possible."""
+
+
+def _unstore(conversation: Conversation) -> None:
+    conversation.stored = False
+
+
+def _restore(
+    reacting: dict[tuple[int, int], dict[str, None]], key: tuple[int, int], before: dict[str, None] | None
+) -> None:
+    if before is None:
+        reacting.pop(key, None)
+    else:
+        reacting[key] = before

@@ -1,0 +1,442 @@
+"""What moderators, admins and owners do in a room: topic, roles, kicks, bans, invitations, configuration, its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from sabir.core import policy
+from sabir.core.delivery import Sessions
+from sabir.core.directory import Directory, conversation_row, member_row
+from sabir.core.errors import Refusal
+from sabir.core.log import Log, Operation
+from sabir.core.model.actor import Actor
+from sabir.core.model.changes import SpanRow, StateRow
+from sabir.core.model.conversation import (
+    Attendee,
+    BanMask,
+    Conversation,
+    Member,
+    Membership,
+    Role,
+    RoomConfig,
+    Topic,
+)
+from sabir.core.model.event import Event, Kind
+from sabir.core.model.signals import AttendeeChanged, Cause, Invited, MemberListed, RoomConfigured
+from sabir.core.model.state import (
+    ConfigChanged,
+    Destroyed,
+    MasksChanged,
+    MemberChanged,
+    TopicChanged,
+    encode_state,
+)
+from sabir.core.ports import Session
+from sabir.core.services.rooms import Rooms, restore_member
+
+MAX_MASKS = 256
+MAX_TOPIC = 2_000
+Then = Callable[[], None]
+Refused = Callable[[Refusal], None]
+
+
+class Moderation:
+    """Changes to a room by those who may. Each is an entry of its log, and takes effect at its place there."""
+
+    def __init__(self, log: Log, directory: Directory, sessions: Sessions, rooms: Rooms) -> None:
+        self._log = log
+        self._directory = directory
+        self._sessions = sessions
+        self._rooms = rooms
+
+    def set_topic(
+        self, session: Session, conversation: Conversation, text: str, then: Then, refused: Refused
+    ) -> None:
+        """Set the topic; everyone in the room, the session included, is shown the entry by `deliver`."""
+        made: list[Event] = []
+
+        def form(log: Log) -> Refusal | None:
+            refusal = policy.may_set_topic(conversation, session.actor)
+            if refusal is None and len(text) > MAX_TOPIC:
+                refusal = Refusal.TOO_LARGE
+            if refusal is not None:
+                return refusal
+            nick = self._nick(conversation, session.actor)
+            native = encode_state(TopicChanged(text, nick))
+            event = log.enter_state(conversation, session.actor.id, nick, Kind.TOPIC, native)
+            before = conversation.topic
+            topic = Topic(text, session.actor.id, nick, log.now_ms, event.event_id)
+            conversation.topic = topic
+            log.undo(lambda: setattr(conversation, "topic", before))
+            log.change(
+                StateRow(
+                    conversation_id=conversation.id, type="topic", key="", value=msgspec.msgpack.encode(topic)
+                )
+            )
+            made.append(event)
+            return None
+
+        def done() -> None:
+            then()
+            self._rooms.deliver(conversation, made[0])
+
+        self._log.append(Operation(form, done, refused))
+
+    def kick(
+        self,
+        session: Session,
+        conversation: Conversation,
+        nick: str,
+        reason: str,
+        then: Then,
+        refused: Refused,
+    ) -> None:
+        """Put a participant out of the room; coming back is allowed."""
+        made: list[tuple[Attendee, str, Event]] = []
+
+        def form(log: Log) -> Refusal | None:
+            if session.actor.id not in conversation.attendees:
+                return Refusal.NOT_ATTENDING
+            attendee = self._rooms.attendee(conversation, nick)
+            if attendee is None:
+                return Refusal.ACTOR_ABSENT
+            refusal = policy.may_moderate(conversation, session.actor, attendee.actor)
+            if refusal is not None:
+                return refusal
+            by = self._nick(conversation, session.actor)
+            self._rooms.remove(log, conversation, attendee)
+            role = conversation.role_of(attendee.actor.id)
+            entry = MemberChanged(
+                attendee.actor.id,
+                attendee.nick,
+                Membership.LEAVE,
+                role,
+                role,
+                session.actor.id,
+                by,
+                reason,
+                kicked=True,
+            )
+            event = self._enter(log, conversation, session.actor, by, entry)
+            member = conversation.members.get(attendee.actor.id)
+            if member is not None and member.membership is Membership.JOIN:
+                self._put(log, conversation, attendee.actor, role, Membership.LEAVE, attendee.nick, "", event)
+            made.append((attendee, by, event))
+            return None
+
+        def done() -> None:
+            attendee, by, event = made[0]
+            then()
+            self._rooms.expel(conversation, attendee, Cause.KICKED, by, reason)
+            self._rooms.deliver(conversation, event)
+
+        self._log.append(Operation(form, done, refused))
+
+    def set_role(
+        self,
+        session: Session | None,
+        conversation: Conversation,
+        target: Actor,
+        role: Role,
+        reason: str,
+        then: Then,
+        refused: Refused,
+    ) -> None:
+        """Give `target` a stored role; `Role.BANNED` puts it out too, `Role.NONE` ends it. `session` None: an operator."""
+        made: list[tuple[Role, Role, Attendee | None, str, Event]] = []
+
+        def form(log: Log) -> Refusal | None:
+            actor = target if session is None else session.actor
+            refusal = None if session is None else policy.may_set_role(conversation, actor, target, role)
+            if refusal is None and conversation.destroyed:
+                refusal = Refusal.ROOM_GONE
+            if refusal is not None:
+                return refusal
+            by = "" if session is None else self._nick(conversation, actor)
+            old = conversation.role_of(target.id)
+            attendee = conversation.attendees.get(target.id)
+            effective = Role.NONE if attendee is None else attendee.role
+            nick = target.name if attendee is None else attendee.nick
+            member = conversation.members.get(target.id)
+            membership = Membership.INVITE if member is None else member.membership
+            if role is Role.BANNED:
+                membership = Membership.BAN
+            elif membership is Membership.BAN:
+                membership = Membership.LEAVE
+            entry = MemberChanged(target.id, nick, membership, role, old, actor.id, by, reason)
+            event = self._enter(log, conversation, actor, by, entry)
+            self._put(log, conversation, target, role, membership, nick, reason, event)
+            if attendee is not None:
+                self._apply(log, conversation, attendee)
+            made.append((old, effective, attendee, by, event))
+            return None
+
+        def done() -> None:
+            old, effective, attendee, by, event = made[0]
+            then()
+            if attendee is None:
+                listed = MemberListed(conversation, target, role, old, by, reason)
+                self._rooms.tell(conversation, listed)
+            elif role is Role.BANNED:
+                self._rooms.expel(conversation, attendee, Cause.BANNED, by, reason)
+            elif target.id not in conversation.attendees and not attendee.count:
+                self._rooms.expel(conversation, attendee, Cause.MEMBERS_ONLY, by, reason)
+            else:
+                told = AttendeeChanged(conversation, attendee, attendee.nick, effective, by, reason)
+                self._rooms.tell(conversation, told)
+            self._rooms.deliver(conversation, event)
+
+        self._log.append(Operation(form, done, refused))
+
+    def invite(
+        self,
+        session: Session,
+        conversation: Conversation,
+        target: Actor,
+        reason: str,
+        then: Then,
+        refused: Refused,
+    ) -> None:
+        """Ask somebody in; in a members-only room that makes a member."""
+
+        def form(log: Log) -> Refusal | None:
+            refusal = policy.may_invite(conversation, session.actor)
+            if refusal is None and conversation.role_of(target.id) is Role.BANNED:
+                refusal = Refusal.BANNED
+            if refusal is None and target.id in conversation.attendees:
+                refusal = Refusal.ALREADY_ATTENDING
+            if refusal is not None:
+                return refusal
+            if target.id not in conversation.members:
+                by = self._nick(conversation, session.actor)
+                entry = MemberChanged(
+                    target.id,
+                    target.name,
+                    Membership.INVITE,
+                    Role.NONE,
+                    Role.NONE,
+                    session.actor.id,
+                    by,
+                    reason,
+                )
+                event = self._enter(log, conversation, session.actor, by, entry)
+                self._put(log, conversation, target, Role.NONE, Membership.INVITE, target.name, "", event)
+            return None
+
+        def done() -> None:
+            then()
+            if target.account_id is not None:
+                blocks = self._directory.blocks.get(target.account_id, ())
+                if session.actor.name not in blocks:
+                    told = Invited(conversation, session.actor, reason, conversation.config.key)
+                    for other in self._sessions.of(target.account_id):
+                        other.signal(told)
+
+        self._log.append(Operation(form, done, refused))
+
+    def configure(
+        self,
+        session: Session | None,
+        conversation: Conversation,
+        config: RoomConfig,
+        then: Then,
+        refused: Refused,
+    ) -> None:
+        """Replace the configuration. An owner may all; moderators what IRC operators set by MODE (i, m, k, l, t, s)."""
+        out: list[Attendee] = []
+        told: list[tuple[Event, str]] = []
+
+        def form(log: Log) -> Refusal | None:
+            actor_id, by = 0, ""
+            if session is not None:
+                actor_id, by = session.actor.id, self._nick(conversation, session.actor)
+                if policy.effective_role(conversation, session.actor) < Role.MODERATOR:
+                    return Refusal.ROLE_TOO_LOW
+                if policy.effective_role(conversation, session.actor) < Role.OWNER and not _is_mode_change(
+                    conversation.config, config
+                ):
+                    return Refusal.ROLE_TOO_LOW
+            before = conversation.config
+            conversation.config = config
+            log.undo(lambda: setattr(conversation, "config", before))
+            event = log.enter_state(
+                conversation, actor_id, by, Kind.STATE, encode_state(ConfigChanged(config, by))
+            )
+            log.raise_state_version(conversation)
+            log.change(conversation_row(conversation))
+            log.change(
+                StateRow(
+                    conversation_id=conversation.id,
+                    type="config",
+                    key="",
+                    value=msgspec.msgpack.encode(config),
+                )
+            )
+            for attendee in list(conversation.attendees.values()):
+                # XEP-0045 §10.2.1: when a room becomes members-only, those who are not members go (status 322).
+                self._apply(log, conversation, attendee)
+                if attendee.actor.id not in conversation.attendees:
+                    out.append(attendee)
+            told.append((event, by))
+            return None
+
+        def done() -> None:
+            event, by = told[0]
+            then()
+            self._rooms.tell(conversation, RoomConfigured(conversation, by))
+            for attendee in out:
+                self._rooms.expel(conversation, attendee, Cause.MEMBERS_ONLY, by, "")
+            self._rooms.deliver(conversation, event)
+
+        self._log.append(Operation(form, done, refused))
+
+    def set_mask(
+        self,
+        session: Session,
+        conversation: Conversation,
+        pattern: str,
+        added: bool,
+        then: Then,
+        refused: Refused,
+    ) -> None:
+        """Add or remove a ban mask (IRC `+b nick!user@host`); people in the room stay until kicked."""
+
+        def form(log: Log) -> Refusal | None:
+            if policy.effective_role(conversation, session.actor) < Role.MODERATOR:
+                return Refusal.ROLE_TOO_LOW
+            if (pattern in conversation.ban_masks) == added:
+                return None
+            if added and len(conversation.ban_masks) >= MAX_MASKS:
+                return Refusal.TOO_MANY
+            by = self._nick(conversation, session.actor)
+            before = dict(conversation.ban_masks)
+            log.undo(lambda: setattr(conversation, "ban_masks", before))
+            mask = BanMask(pattern, by, log.now_ms)
+            row = StateRow(
+                conversation_id=conversation.id,
+                type="ban.mask",
+                key=pattern,
+                value=msgspec.msgpack.encode(mask),
+            )
+            row.gone = not added
+            if added:
+                conversation.ban_masks[pattern] = mask
+            else:
+                conversation.ban_masks.pop(pattern)
+            native = encode_state(MasksChanged(pattern, added, by))
+            log.enter_state(conversation, session.actor.id, by, Kind.STATE, native)
+            log.raise_state_version(conversation)
+            log.change(row)
+            return None
+
+        def done() -> None:
+            then()
+            by = self._nick(conversation, session.actor)
+            self._rooms.tell(conversation, RoomConfigured(conversation, by, ((pattern, added),)))
+
+        self._log.append(Operation(form, done, refused))
+
+    def destroy(
+        self,
+        session: Session | None,
+        conversation: Conversation,
+        reason: str,
+        alternate: str,
+        then: Then,
+        refused: Refused,
+    ) -> None:
+        """Close a room for good: everyone is put out, and the name is free again."""
+        out: list[Attendee] = []
+
+        def form(log: Log) -> Refusal | None:
+            if session is not None and conversation.role_of(session.actor.id) is not Role.OWNER:
+                return Refusal.ROLE_TOO_LOW
+            if conversation.destroyed:
+                return Refusal.ROOM_GONE
+            actor_id = 0 if session is None else session.actor.id
+            native = encode_state(Destroyed(reason, alternate))
+            log.enter_state(conversation, actor_id, "", Kind.STATE, native)
+            for attendee in list(conversation.attendees.values()):
+                self._rooms.remove(log, conversation, attendee)
+                out.append(attendee)
+            self._rooms.mark_destroyed(log, conversation)
+            return None
+
+        def done() -> None:
+            then()
+            for attendee in out:
+                self._rooms.expel(conversation, attendee, Cause.DESTROYED, "", reason)
+
+        self._log.append(Operation(form, done, refused))
+
+    def _enter(
+        self, log: Log, conversation: Conversation, actor: Actor, nick: str, entry: MemberChanged
+    ) -> Event:
+        event = log.enter_state(conversation, actor.id, nick, Kind.MEMBER, encode_state(entry))
+        log.raise_state_version(conversation)
+        log.change(conversation_row(conversation))
+        return event
+
+    def _put(
+        self,
+        log: Log,
+        conversation: Conversation,
+        actor: Actor,
+        role: Role,
+        membership: Membership,
+        nick: str,
+        reason: str,
+        event: Event,
+    ) -> None:
+        before = conversation.members.get(actor.id)
+        member = Member(actor, role, membership, nick, durable=True)
+        member.reason = reason
+        row = member_row(conversation, member)
+        if role is Role.NONE and membership is Membership.LEAVE:
+            conversation.members.pop(actor.id, None)
+            row.gone = True
+        else:
+            conversation.members[actor.id] = member
+        log.undo(lambda: restore_member(conversation, actor, before))
+        log.change(row)
+        if before is not None and before.membership is Membership.JOIN and membership is not Membership.JOIN:
+            log.change(
+                SpanRow(
+                    conversation_id=conversation.id,
+                    actor_id=actor.id,
+                    from_position=0,
+                    to_position=event.position,
+                )
+            )
+
+    def _apply(self, log: Log, conversation: Conversation, attendee: Attendee) -> None:
+        """Give an attendee the effective role that follows from what is stored now, or put it out."""
+        before = attendee.role
+        actor = attendee.actor
+        attendee.role = policy.effective_role(conversation, actor)
+        log.undo(lambda: setattr(attendee, "role", before))
+        revoked = conversation.config.members_only and not policy.is_member(conversation, actor)
+        if attendee.role is Role.BANNED or revoked:
+            self._rooms.remove(log, conversation, attendee)
+
+    def _nick(self, conversation: Conversation, actor: Actor) -> str:
+        attendee = conversation.attendees.get(actor.id)
+        return actor.name if attendee is None else attendee.nick
+
+
+def _is_mode_change(old: RoomConfig, new: RoomConfig) -> bool:
+    """Return whether only what channel operators may set differs."""
+    return (
+        msgspec.structs.replace(
+            new,
+            members_only=old.members_only,
+            moderated=old.moderated,
+            key=old.key,
+            max_attendees=old.max_attendees,
+            topic_locked=old.topic_locked,
+            listed=old.listed,
+        )
+        == old
+    )

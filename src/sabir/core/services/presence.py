@@ -1,0 +1,113 @@
+"""Who is there: availability of people, told to those who may know."""
+
+from __future__ import annotations
+
+from sabir.core.delivery import Sessions
+from sabir.core.directory import Directory
+from sabir.core.model.actor import Account, Actor
+from sabir.core.model.presence import OFFLINE, Presence
+from sabir.core.model.signals import PresenceChanged
+from sabir.core.ports import Session
+
+
+class Presences:
+    """Presence lives in memory, with the sessions that have it."""
+
+    def __init__(self, directory: Directory, sessions: Sessions) -> None:
+        self._directory = directory
+        self._sessions = sessions
+
+    def change(self, session: Session, presence: Presence) -> None:
+        """Set the presence of `session` and tell the account's watchers and other sessions.
+
+        When it becomes available, it is told the presence of everyone it watches (RFC 6121 §4.2.2).
+        """
+        was_available = session.presence.is_available
+        session.presence = presence
+        account = session.account
+        if account is None or not (was_available or presence.is_available):
+            return
+        told = PresenceChanged(account.actor, session.resource, presence)
+        for watcher in self.watchers(account):
+            for other in self._sessions.of(watcher.id):
+                if other.presence.is_available:
+                    other.signal(told)
+        for other in self._sessions.of(account.id):
+            if other.presence.is_available or other is session:
+                other.signal(told)
+        if presence.is_available and not was_available:
+            self.probe_all(session, account)
+
+    def probe_all(self, session: Session, account: Account) -> None:
+        """Tell `session` the presence of everyone whom its account watches, and of its own other devices."""
+        for contact in self._directory.contacts_of(account).values():
+            if contact.watches:
+                self.probe(session, contact.actor)
+        for other in self._sessions.of(account.id):
+            if other is not session and other.presence.is_available:
+                session.signal(PresenceChanged(account.actor, other.resource, other.presence))
+
+    def probe(self, session: Session, actor: Actor) -> bool:
+        """Tell `session` the presence of each device of `actor`; returns whether there was any."""
+        found = False
+        if actor.account_id is not None and not self._hidden(session, actor):
+            for other in self._sessions.of(actor.account_id):
+                if other.presence.is_available:
+                    session.signal(PresenceChanged(actor, other.resource, other.presence))
+                    found = True
+        return found
+
+    def may_see(self, account: Account, actor: Actor) -> bool:
+        """Return whether `account` may see the presence of `actor`: its own, or one that it watches."""
+        if account.actor is actor:
+            return True
+        contact = self._directory.contacts_of(account).get(actor.id)
+        return contact is not None and contact.watches
+
+    def direct(self, session: Session, account: Account, resource: str, presence: Presence) -> None:
+        """Send a presence to one account (or one of its devices) whatever the subscriptions (RFC 6121 §4.6)."""
+        if session.actor.name in self._directory.blocks_of(account):
+            return
+        told = PresenceChanged(session.actor, session.resource, presence)
+        for other in self._sessions.of(account.id):
+            if not resource or other.resource == resource:
+                other.signal(told)
+
+    def tell_gone(self, account: Account, watcher: Account) -> None:
+        """Make `watcher` see all devices of `account` go offline: it may not see them any more."""
+        self._tell(account, watcher, gone=True)
+
+    def tell_here(self, account: Account, watcher: Account) -> None:
+        """Tell `watcher` the presence of all devices of `account`: it may see them from now on."""
+        self._tell(account, watcher, gone=False)
+
+    def watchers(self, account: Account) -> list[Account]:
+        """Return the local accounts that may see the presence of `account` and have not been blocked."""
+        blocks = self._directory.blocks_of(account)
+        found: list[Account] = []
+        for contact in self._directory.contacts_of(account).values():
+            if contact.watched and contact.actor.account_id is not None and contact.actor.name not in blocks:
+                watcher = self._directory.accounts.get(contact.actor.account_id)
+                if watcher is not None and watcher is not account:
+                    found.append(watcher)
+        return found
+
+    def best(self, account: Account) -> Presence:
+        """Return the presence of the most available device (PROTOCOLS 3.2)."""
+        best = OFFLINE
+        for session in self._sessions.of(account.id):
+            if session.presence.availability > best.availability:
+                best = session.presence
+        return best
+
+    def _tell(self, account: Account, watcher: Account, *, gone: bool) -> None:
+        for session in self._sessions.of(account.id):
+            if session.presence.is_available:
+                told = PresenceChanged(account.actor, session.resource, OFFLINE if gone else session.presence)
+                for other in self._sessions.of(watcher.id):
+                    if other.presence.is_available:
+                        other.signal(told)
+
+    def _hidden(self, session: Session, actor: Actor) -> bool:
+        account = self._directory.account(actor.name)
+        return account is not None and session.actor.name in self._directory.blocks_of(account)

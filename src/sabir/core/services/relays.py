@@ -1,0 +1,58 @@
+"""Relays: bytes between two peers of one protocol, which the core does not interpret (DATAMODEL 1.2)."""
+
+from __future__ import annotations
+
+from sabir.core.delivery import Sessions
+from sabir.core.directory import Directory
+from sabir.core.errors import Refusal
+from sabir.core.model.actor import Account
+from sabir.core.model.conversation import Attendee, Conversation
+from sabir.core.model.signals import Relayed
+from sabir.core.ports import Session
+
+
+class Relays:
+    """Routes what is neither stored nor translated: user-to-user IQ, Jingle, errors, CTCP."""
+
+    def __init__(self, directory: Directory, sessions: Sessions) -> None:
+        self._directory = directory
+        self._sessions = sessions
+
+    def to_device(self, session: Session, account: Account, resource: str, payload: bytes) -> Refusal | None:
+        """Give `payload` to one device of `account`. Returns why that was not possible."""
+        target = self._sessions.named(account.id, resource)
+        if target is None or target.protocol != session.protocol or self._blocked(session, account):
+            return Refusal.ACTOR_ABSENT
+        target.signal(Relayed(session.protocol, payload, session.actor, session.resource))
+        return None
+
+    def to_account(self, session: Session, account: Account, payload: bytes) -> int:
+        """Give `payload` to every device of `account` that speaks the session's protocol; returns how many."""
+        if self._blocked(session, account):
+            return 0
+        told = Relayed(session.protocol, payload, session.actor, session.resource)
+        count = 0
+        for target in self._sessions.of(account.id):
+            if target.protocol == session.protocol and target is not session:
+                target.signal(told)
+                count += 1
+        return count
+
+    def to_attendee(
+        self, session: Session, conversation: Conversation, attendee: Attendee, payload: bytes
+    ) -> Refusal | None:
+        """Give `payload` to one session of a participant of a room, as from the sender's nick there."""
+        sender = conversation.listeners.get(session)
+        if sender is None:
+            return Refusal.NOT_ATTENDING
+        for target in attendee.sessions:
+            if target.protocol == session.protocol:
+                told = Relayed(
+                    session.protocol, payload, session.actor, session.resource, conversation, sender.nick
+                )
+                target.signal(told)
+                return None
+        return Refusal.ACTOR_ABSENT
+
+    def _blocked(self, session: Session, account: Account) -> bool:
+        return session.actor.name in self._directory.blocks_of(account)

@@ -1,0 +1,508 @@
+"""Rooms: creating, joining and leaving, and who attends them now.
+
+Everything here is an item of the log's queue, even where nothing is written: so it takes its place among the posts of the same
+session (a part never overtakes the message before it), and policy sees the effect of whatever came earlier.
+
+While an item forms, `Conversation.attendees` and `nicks` change at once; `listeners`, `Attendee.sessions` and the
+signals follow when it is durable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from sabir.core import policy
+from sabir.core.delivery import Delivery
+from sabir.core.directory import Directory, conversation_row, fold, member_row
+from sabir.core.errors import Refusal
+from sabir.core.log import Log, Operation
+from sabir.core.model.actor import Actor
+from sabir.core.model.changes import SpanRow, StateRow
+from sabir.core.model.conversation import (
+    Attendee,
+    Conversation,
+    ConversationKind,
+    Member,
+    Membership,
+    Role,
+)
+from sabir.core.model.event import Event, Kind
+from sabir.core.model.ids import ConversationId
+from sabir.core.model.signals import (
+    Attended,
+    AttendeeChanged,
+    Cause,
+    Departed,
+    Signal,
+    Whispered,
+)
+from sabir.core.model.state import Created, MemberChanged, encode_state
+from sabir.core.policy import PolicyConfig
+from sabir.core.ports import Session
+
+MAX_ROOM_NAME: Final = 64
+MAX_NICK: Final = 64
+Refused = Callable[[Refusal], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The outcome of a join. `created`: the room is new and the joiner its owner."""
+
+    conversation: Conversation
+    attendee: Attendee
+    created: bool
+    first: bool
+    """The actor's first session there; others may have joined before."""
+
+
+class Rooms:
+    """The rooms of this server."""
+
+    def __init__(
+        self, log: Log, directory: Directory, delivery: Delivery, config: PolicyConfig, secret: bytes
+    ) -> None:
+        self._log = log
+        self._directory = directory
+        self._delivery = delivery
+        self._config = config
+        self._secret = secret
+
+    def find(self, name: str) -> Conversation | None:
+        """Return the room of that name."""
+        return self._directory.room(name)
+
+    def listed(self) -> list[Conversation]:
+        """Return the rooms that directories show."""
+        return [room for room in self._directory.rooms.values() if room.config.listed]
+
+    def all(self) -> list[Conversation]:
+        """Return every room, listed or not, for operators."""
+        return list(self._directory.rooms.values())
+
+    def attended_by(self, actor: Actor) -> list[Conversation]:
+        """Return the rooms that an actor attends now."""
+        return [room for room in self._directory.rooms.values() if actor.id in room.attendees]
+
+    def create(self, name: str, owner: Actor, then: Callable[[Conversation], None], refused: Refused) -> None:
+        """Make a room without joining it (an operator's command)."""
+        made: list[Conversation] = []
+
+        def form(log: Log) -> Refusal | None:
+            if self._directory.room(name) is not None:
+                return Refusal.ROOM_EXISTS
+            result = self._create(log, name, owner, owner.name)
+            if isinstance(result, Refusal):
+                return result
+            made.append(result)
+            return None
+
+        self._log.append(Operation(form, lambda: then(made[0]), refused))
+
+    def join(
+        self,
+        session: Session,
+        name: str,
+        nick: str,
+        then: Callable[[Joined], None],
+        refused: Refused,
+        *,
+        key: str = "",
+        durable: bool = False,
+        presence: bytes = b"",
+        address: str = "",
+        create: bool = True,
+    ) -> None:
+        """Attend a room, which is made if need be and policy allows.
+
+        `durable`: joining is membership in the session's protocol (IRC JOIN), not only attendance (XMPP). If the actor attends
+        already, the session is added under the nick in use, whatever `nick` says. `then` is called before the
+        others are told; `address` (nick!user@host) is what ban masks are compared with.
+        """
+        outcome: list[Joined] = []
+
+        def form(log: Log) -> Refusal | None:
+            result = self._form_join(log, session, name, nick, key, durable, address, create)
+            if isinstance(result, Refusal):
+                return result
+            outcome.append(result)
+            return None
+
+        def done() -> None:
+            joined = outcome[0]
+            attendee, room = joined.attendee, joined.conversation
+            if session in attendee.sessions:
+                attendee.sessions[session] = presence
+            else:
+                attendee.sessions[session] = presence
+                room.listeners[session] = attendee
+            then(joined)
+            told = Attended(room, attendee, joined.first)
+            self.tell(room, told, session, about=attendee)
+
+        self._log.append(Operation(form, done, refused))
+
+    def leave(
+        self,
+        session: Session,
+        conversation: Conversation,
+        cause: Cause,
+        reason: str,
+        then: Callable[[Attendee, bool], None],
+        refused: Refused,
+    ) -> None:
+        """End the attendance of a session; `Cause.PARTED` also ends a durable membership.
+
+        `then(attendee, gone)` is called when that is durable: `gone` unless other sessions of the actor stay.
+        """
+        left: list[tuple[Attendee, bool]] = []
+
+        def form(log: Log) -> Refusal | None:
+            attendee = conversation.attendees.get(session.actor.id)
+            if attendee is None or attendee.count < 1:
+                return Refusal.NOT_ATTENDING
+            attendee.count -= 1
+            gone = attendee.count == 0
+            log.undo(lambda: _return(conversation, attendee, gone))
+            if gone:
+                _remove(conversation, attendee)
+                member = conversation.members.get(session.actor.id)
+                if cause is Cause.PARTED and member is not None and member.membership is Membership.JOIN:
+                    self._end_membership(log, conversation, member, attendee.nick, reason)
+            left.append((attendee, gone))
+            return None
+
+        def done() -> None:
+            attendee, gone = left[0]
+            attendee.sessions.pop(session, None)
+            conversation.listeners.pop(session, None)
+            then(attendee, gone)
+            if gone:
+                self.tell(
+                    conversation, Departed(conversation, attendee, cause, reason=reason), about=attendee
+                )
+                self.close_if_empty(conversation)
+
+        self._log.append(Operation(form, done, refused))
+
+    def drop(self, session: Session, cause: Cause = Cause.QUIT, reason: str = "") -> None:
+        """End the attendance of a session everywhere: it disconnected."""
+        for room in [room for room in self._directory.rooms.values() if session in room.listeners]:
+            self.leave(session, room, cause, reason, _ignore_left, _ignore)
+
+    def rename(
+        self,
+        session: Session,
+        conversation: Conversation,
+        nick: str,
+        then: Callable[[Attendee], None],
+        refused: Refused,
+    ) -> None:
+        """Change the nick under which the actor is shown in a room; everyone there is told, the session included."""
+        changed: list[tuple[Attendee, str]] = []
+
+        def form(log: Log) -> Refusal | None:
+            attendee = conversation.attendees.get(session.actor.id)
+            if attendee is None:
+                return Refusal.NOT_ATTENDING
+            refusal = self._check_nick(conversation, session.actor, nick)
+            if refusal is not None:
+                return refusal
+            old = attendee.nick
+            _rename(conversation, attendee, nick)
+            log.undo(lambda: _rename(conversation, attendee, old))
+            changed.append((attendee, old))
+            return None
+
+        def done() -> None:
+            attendee, old = changed[0]
+            then(attendee)
+            if old != nick:
+                self.tell(
+                    conversation, AttendeeChanged(conversation, attendee, old, attendee.role), about=attendee
+                )
+
+        self._log.append(Operation(form, done, refused))
+
+    def show(self, session: Session, conversation: Conversation, presence: bytes, away: str) -> None:
+        """Change what the session shows of itself in a room: its protocol's own presence, and the away message."""
+        attendee = conversation.listeners.get(session)
+        if attendee is not None:
+            attendee.sessions[session] = presence
+            attendee.away = away
+            told = AttendeeChanged(conversation, attendee, attendee.nick, attendee.role)
+            self.tell(conversation, told, about=attendee)
+
+    def whisper(
+        self, session: Session, conversation: Conversation, nick: str, text: str, native: bytes
+    ) -> Refusal | None:
+        """Send a private message from one participant to another. Not in the log: it is nobody's history but theirs."""
+        sender = conversation.listeners.get(session)
+        if sender is None:
+            return Refusal.NOT_ATTENDING
+        target = self.attendee(conversation, nick)
+        if target is None:
+            return Refusal.ACTOR_ABSENT
+        if not conversation.config.private_messages and sender.role < Role.MODERATOR:
+            return Refusal.ROLE_TOO_LOW
+        account = target.actor.account_id
+        if account is not None and session.actor.name in self._directory.blocks.get(account, ()):
+            return Refusal.BLOCKED
+        told = Whispered(
+            conversation, session.actor, sender.nick, target.nick, text, session.protocol, native
+        )
+        for other in list(target.sessions):
+            other.signal(told)
+        return None
+
+    def attendee(self, conversation: Conversation, nick: str) -> Attendee | None:
+        """Return who is shown under `nick` in a room."""
+        actor_id = conversation.nicks.get(fold(nick))
+        return None if actor_id is None else conversation.attendees.get(actor_id)
+
+    def occupant_id(self, conversation: Conversation, actor: Actor) -> str:
+        """Return a stable, opaque id of an actor in one room (XEP-0421 §3): keyed, so nobody can compute it."""
+        text = conversation.uuid + actor.id.to_bytes(8, "big")
+        return hashlib.blake2b(text, key=self._secret[:64], digest_size=20).hexdigest()
+
+    def tell(
+        self,
+        conversation: Conversation,
+        signal: Signal,
+        but: Session | None = None,
+        *,
+        about: Attendee | None = None,
+    ) -> None:
+        """Signal to everyone in a room; in a big one, comings and goings only to moderators and the one concerned."""
+        big = about is not None and len(conversation.attendees) > self._config.big_room
+        for session, attendee in list(conversation.listeners.items()):
+            if session is but or (big and attendee is not about and attendee.role < Role.MODERATOR):
+                continue
+            session.signal(signal)
+
+    def expel(
+        self, conversation: Conversation, attendee: Attendee, cause: Cause, by_nick: str, reason: str
+    ) -> None:
+        """Take out the sessions of somebody whose attendance a formed item has ended, and tell everyone, those included."""
+        told = Departed(conversation, attendee, cause, by_nick, reason)
+        self.tell(conversation, told, about=attendee)
+        for session in list(attendee.sessions):
+            conversation.listeners.pop(session, None)
+        attendee.sessions.clear()
+        self.close_if_empty(conversation)
+
+    def remove(self, log: Log, conversation: Conversation, attendee: Attendee) -> None:
+        """End an attendance while an item forms; `expel` follows when it is durable."""
+        count = attendee.count
+        attendee.count = 0
+        _remove(conversation, attendee)
+        log.undo(lambda: _put_back(conversation, attendee, count))
+
+    def close_if_empty(self, conversation: Conversation) -> None:
+        """Destroy a room that was not meant to last once nobody is in it."""
+        if conversation.config.persistent or conversation.attendees or conversation.destroyed:
+            return
+
+        def form(log: Log) -> Refusal | None:
+            if conversation.attendees or conversation.destroyed:
+                return Refusal.ALREADY_ATTENDING
+            self.mark_destroyed(log, conversation)
+            return None
+
+        self._log.append(Operation(form, lambda: None, _ignore))
+
+    def mark_destroyed(self, log: Log, conversation: Conversation) -> None:
+        """Make a room no longer exist, while an item forms; its log stays until it is erased."""
+        key = fold(conversation.name)
+        conversation.destroyed = True
+        self._directory.rooms.pop(key, None)
+        log.undo(lambda: _revive(self._directory, conversation))
+        log.change(conversation_row(conversation))
+
+    def deliver(self, conversation: Conversation, event: Event) -> None:
+        """Show an entry that the core wrote to everyone in the room."""
+        self._delivery.deliver(conversation, event, None)
+
+    def _form_join(
+        self,
+        log: Log,
+        session: Session,
+        name: str,
+        nick: str,
+        key: str,
+        durable: bool,
+        address: str,
+        create: bool,
+    ) -> Joined | Refusal:
+        actor = session.actor
+        conversation = self._directory.room(name)
+        created = conversation is None
+        if conversation is None:
+            if not create:
+                return Refusal.ROOM_UNKNOWN
+            if not self._config.create_rooms or actor.account_id is None:
+                return Refusal.ROOM_CREATION_DENIED
+            result = self._create(log, name, actor, nick)
+            if isinstance(result, Refusal):
+                return result
+            conversation = result
+        present = conversation.attendees.get(actor.id)
+        if present is not None:
+            if session in present.sessions:
+                return Joined(conversation, present, created=False, first=False)
+            present.count += 1
+            log.undo(lambda: _forget_session(conversation, present))
+            return Joined(conversation, present, created=False, first=False)
+        refusal = policy.may_join(conversation, actor, key, address, self._config.max_attendees)
+        if refusal is None:
+            refusal = self._check_nick(conversation, actor, nick)
+        if refusal is not None:
+            return refusal
+        role = policy.effective_role(conversation, actor)
+        attendee = Attendee(actor, nick, role, self.occupant_id(conversation, actor), log.now_ms)
+        attendee.count = 1
+        conversation.attendees[actor.id] = attendee
+        conversation.nicks[fold(nick)] = actor.id
+        log.undo(lambda: _remove(conversation, attendee))
+        member = conversation.members.get(actor.id)
+        if durable and (member is None or member.membership is not Membership.JOIN):
+            self._begin_membership(log, conversation, actor, nick)
+        return Joined(conversation, attendee, created, first=True)
+
+    def _create(self, log: Log, name: str, owner: Actor, nick: str) -> Conversation | Refusal:
+        if not is_room_name(name):
+            return Refusal.NAME_INVALID
+        number = ConversationId(self._directory.last_conversation_id + 1)
+        conversation = Conversation(number, log.new_id(), ConversationKind.ROOM, fold(name))
+        conversation.generation = log.generation
+        self._directory.add_conversation(conversation)
+        log.undo(lambda: self._directory.remove_conversation(conversation))
+        log.change(conversation_row(conversation))
+        member = Member(owner, Role.OWNER, Membership.INVITE, nick, durable=True)
+        conversation.members[owner.id] = member
+        log.change(member_row(conversation, member))
+        log.change(
+            StateRow(
+                conversation_id=number,
+                type="config",
+                key="",
+                value=msgspec.msgpack.encode(conversation.config),
+            )
+        )
+        log.enter_state(conversation, owner.id, nick, Kind.STATE, encode_state(Created(nick)))
+        return conversation
+
+    def _begin_membership(self, log: Log, conversation: Conversation, actor: Actor, nick: str) -> None:
+        before = conversation.members.get(actor.id)
+        role = Role.NONE if before is None else before.role
+        member = Member(actor, role, Membership.JOIN, nick, durable=True)
+        conversation.members[actor.id] = member
+        log.undo(lambda: restore_member(conversation, actor, before))
+        log.change(member_row(conversation, member))
+        entry = MemberChanged(actor.id, nick, Membership.JOIN, role, role, actor.id, nick)
+        event = log.enter_state(conversation, actor.id, nick, Kind.MEMBER, encode_state(entry))
+        log.change(
+            SpanRow(
+                conversation_id=conversation.id,
+                actor_id=actor.id,
+                from_position=event.position,
+                to_position=0,
+            )
+        )
+
+    def _end_membership(
+        self, log: Log, conversation: Conversation, member: Member, nick: str, reason: str
+    ) -> None:
+        actor = member.actor
+        after = Member(actor, member.role, Membership.LEAVE, nick, durable=True)
+        conversation.members[actor.id] = after
+        log.undo(lambda: restore_member(conversation, actor, member))
+        row = member_row(conversation, after)
+        row.gone = after.role is Role.NONE
+        if row.gone:
+            del conversation.members[actor.id]
+        log.change(row)
+        entry = MemberChanged(
+            actor.id, nick, Membership.LEAVE, after.role, member.role, actor.id, nick, reason
+        )
+        event = log.enter_state(conversation, actor.id, nick, Kind.MEMBER, encode_state(entry))
+        log.change(
+            SpanRow(
+                conversation_id=conversation.id,
+                actor_id=actor.id,
+                from_position=0,
+                to_position=event.position,
+            )
+        )
+
+    def _check_nick(self, conversation: Conversation, actor: Actor, nick: str) -> Refusal | None:
+        """Refuse nicks that are in use or that are the account name of somebody else (nobody can pose as another)."""
+        if not nick or len(nick) > MAX_NICK or not nick.isprintable() or nick != nick.strip():
+            return Refusal.NICK_INVALID
+        folded = fold(nick)
+        if conversation.nicks.get(folded, actor.id) != actor.id:
+            return Refusal.NICK_IN_USE
+        namesake = self._directory.account(folded)
+        if namesake is not None and namesake.actor is not actor:
+            return Refusal.NICK_IN_USE
+        return None
+
+
+def is_room_name(name: str) -> bool:
+    """Return whether a new room may be called so: valid as a JID localpart and, behind `#`, as an IRC channel."""
+    if not 0 < len(name) <= MAX_ROOM_NAME or not name.isprintable():
+        return False
+    return not any(char in " ,:\"&'/<>@#\\" for char in name)
+
+
+def restore_member(conversation: Conversation, actor: Actor, before: Member | None) -> None:
+    """Put back what `members` held for an actor."""
+    if before is None:
+        conversation.members.pop(actor.id, None)
+    else:
+        conversation.members[actor.id] = before
+
+
+def _remove(conversation: Conversation, attendee: Attendee) -> None:
+    conversation.attendees.pop(attendee.actor.id, None)
+    conversation.nicks.pop(fold(attendee.nick), None)
+
+
+def _put_back(conversation: Conversation, attendee: Attendee, count: int) -> None:
+    attendee.count = count
+    conversation.attendees[attendee.actor.id] = attendee
+    conversation.nicks[fold(attendee.nick)] = attendee.actor.id
+
+
+def _return(conversation: Conversation, attendee: Attendee, gone: bool) -> None:
+    _put_back(conversation, attendee, attendee.count + 1)
+
+
+def _forget_session(conversation: Conversation, attendee: Attendee) -> None:
+    attendee.count -= 1
+    if attendee.count == 0:
+        _remove(conversation, attendee)
+
+
+def _rename(conversation: Conversation, attendee: Attendee, nick: str) -> None:
+    conversation.nicks.pop(fold(attendee.nick), None)
+    attendee.nick = nick
+    conversation.nicks[fold(nick)] = attendee.actor.id
+
+
+def _revive(directory: Directory, conversation: Conversation) -> None:
+    conversation.destroyed = False
+    directory.rooms[fold(conversation.name)] = conversation
+
+
+def _ignore(refusal: Refusal) -> None:
+    """Nobody waits for the outcome."""
+
+
+def _ignore_left(attendee: Attendee, gone: bool) -> None:
+    """Nobody waits for the outcome."""

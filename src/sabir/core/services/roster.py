@@ -1,0 +1,328 @@
+"""Contact lists, subscriptions to presence, and blocking.
+
+The states are those of RFC 6121 Appendix A in the core's words: "none + pending out" is `asked`, "to" is `watches`,
+"from" is `watched`, "both" is the two, "pending in" is `asking`. Each operation changes both sides in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sabir.core.delivery import Sessions
+from sabir.core.directory import Directory, contact_row
+from sabir.core.errors import Refusal
+from sabir.core.log import Log, Operation
+from sabir.core.model.actor import Account, Actor
+from sabir.core.model.changes import BlockRow
+from sabir.core.model.ids import ActorId
+from sabir.core.model.roster import Contact
+from sabir.core.model.signals import (
+    BlockListChanged,
+    ContactChanged,
+    Signal,
+    SubscriptionAnswered,
+    SubscriptionAsked,
+)
+from sabir.core.services.presence import Presences
+
+MAX_CONTACTS = 2_000
+MAX_BLOCKS = 2_000
+
+Refused = Callable[[Refusal], None]
+Then = Callable[[], None]
+
+
+class Roster:
+    """The contacts of local accounts."""
+
+    def __init__(self, log: Log, directory: Directory, sessions: Sessions, presences: Presences) -> None:
+        self._log = log
+        self._directory = directory
+        self._sessions = sessions
+        self._presences = presences
+
+    def contacts(self, account: Account) -> list[Contact]:
+        """Return the listed contacts."""
+        return [contact for contact in self._directory.contacts_of(account).values() if contact.listed]
+
+    def contact(self, account: Account, actor: Actor) -> Contact | None:
+        """Return one contact, listed or not."""
+        return self._directory.contacts_of(account).get(actor.id)
+
+    def requests(self, account: Account) -> list[Contact]:
+        """Return who waits for an answer, to be shown at each login until answered (RFC 6121 §3.1.3)."""
+        return [contact for contact in self._directory.contacts_of(account).values() if contact.asking]
+
+    def set(
+        self, account: Account, actor: Actor, name: str, groups: Sequence[str], then: Then, refused: Refused
+    ) -> None:
+        """List a contact, or change its name and groups; all sessions of the account are told."""
+
+        def form(log: Log) -> Refusal | None:
+            contacts = self._directory.contacts_of(account)
+            if actor.id not in contacts and len(contacts) >= MAX_CONTACTS:
+                return Refusal.TOO_MANY
+            old = contacts.get(actor.id) or Contact(actor)
+            self._put(log, account, old.with_(name=name, groups=tuple(groups), listed=True))
+            return None
+
+        self._run(form, lambda: self._show(account, actor), then, refused)
+
+    def remove(self, account: Account, actor: Actor, then: Then, refused: Refused) -> None:
+        """Take a contact off the list, and with it the subscriptions both ways (RFC 6121 §2.5)."""
+        other = self._account_of(actor)
+        before: list[Contact] = []
+        theirs_before: list[Contact] = []
+
+        def form(log: Log) -> Refusal | None:
+            old = self.contact(account, actor)
+            if old is None or not old.listed:
+                return Refusal.ACTOR_UNKNOWN
+            before.append(old)
+            self._put(log, account, None, actor)
+            theirs = None if other is None else self.contact(other, account.actor)
+            if other is not None and theirs is not None:
+                theirs_before.append(theirs)
+                self._put(
+                    log,
+                    other,
+                    theirs.with_(watched=False, watches=False, asked=False, asking=False, request=b""),
+                )
+            return None
+
+        def done() -> None:
+            for session in self._sessions.of(account.id):
+                session.signal(ContactChanged(before[0], removed=True))
+            if other is None or not theirs_before:
+                return
+            theirs = theirs_before[0]
+            if theirs.watched or theirs.asking:
+                self._tell(other, SubscriptionAnswered(account.actor, granted=False, own=True))
+                self._presences.tell_gone(other, account)
+            if theirs.watches or theirs.asked:
+                self._tell(other, SubscriptionAnswered(account.actor, granted=False))
+                self._presences.tell_gone(account, other)
+            self._show(other, account.actor)
+
+        self._run(form, done, then, refused)
+
+    def ask(self, account: Account, actor: Actor, request: bytes, then: Then, refused: Refused) -> None:
+        """Ask to see the presence of `actor` (RFC 6121 §3.1); granted at once if that was approved before."""
+        other = self._account_of(actor)
+        granted: list[bool] = []
+
+        def form(log: Log) -> Refusal | None:
+            contacts = self._directory.contacts_of(account)
+            if actor.id not in contacts and len(contacts) >= MAX_CONTACTS:
+                return Refusal.TOO_MANY
+            mine = contacts.get(actor.id) or Contact(actor)
+            if other is None:
+                self._put(log, account, mine.with_(asked=True, listed=True))
+                return None
+            theirs = self.contact(other, account.actor) or Contact(account.actor, listed=False)
+            if theirs.watched or theirs.approved or other is account:
+                granted.append(not theirs.watched)
+                self._put(log, account, mine.with_(asked=False, watches=True, listed=True))
+                self._put(log, other, theirs.with_(watched=True, approved=False, listed=True))
+            else:
+                self._put(log, account, mine.with_(asked=True, listed=True))
+                if account.actor.name not in self._directory.blocks_of(other):
+                    self._put(log, other, theirs.with_(asking=True, request=request))
+            return None
+
+        def done() -> None:
+            self._show(account, actor)
+            if other is None:
+                return
+            if granted:
+                self._tell(account, SubscriptionAnswered(actor, granted=True))
+                self._presences.tell_here(other, account)
+                if granted[0]:
+                    self._show(other, account.actor)
+                return
+            theirs = self.contact(other, account.actor)
+            if theirs is not None and theirs.asking:
+                self._tell(other, SubscriptionAsked(theirs))
+
+        self._run(form, done, then, refused)
+
+    def approve(self, account: Account, actor: Actor, then: Then, refused: Refused) -> None:
+        """Let `actor` see the account's presence; without a request, approve one to come (RFC 6121 §3.4)."""
+        other = self._account_of(actor)
+        answered: list[bool] = []
+
+        def form(log: Log) -> Refusal | None:
+            mine = self.contact(account, actor) or Contact(actor, listed=False)
+            theirs = None if other is None else self.contact(other, account.actor)
+            if other is None or not mine.asking or theirs is None:
+                if not mine.watched:
+                    self._put(log, account, mine.with_(approved=True, listed=True))
+                return None
+            answered.append(True)
+            self._put(log, account, mine.with_(asking=False, watched=True, listed=True, request=b""))
+            self._put(log, other, theirs.with_(asked=False, watches=True, listed=True))
+            return None
+
+        def done() -> None:
+            self._show(account, actor)
+            if answered and other is not None:
+                self._tell(other, SubscriptionAnswered(account.actor, granted=True))
+                self._show(other, account.actor)
+                self._presences.tell_here(account, other)
+
+        self._run(form, done, then, refused)
+
+    def revoke(self, account: Account, actor: Actor, then: Then, refused: Refused) -> None:
+        """Refuse a request of `actor`, or end what was granted (RFC 6121 §3.2)."""
+        other = self._account_of(actor)
+        changed: list[bool] = []
+
+        def form(log: Log) -> Refusal | None:
+            mine = self.contact(account, actor)
+            if mine is None or not (mine.watched or mine.asking or mine.approved):
+                return None
+            changed.append(mine.watched)
+            kept = mine.with_(watched=False, asking=False, approved=False, request=b"")
+            self._put(log, account, kept if kept.listed else None, actor)
+            theirs = None if other is None else self.contact(other, account.actor)
+            if other is not None and theirs is not None:
+                self._put(log, other, theirs.with_(watches=False, asked=False))
+            return None
+
+        def done() -> None:
+            if not changed:
+                return
+            self._show(account, actor)
+            if other is not None:
+                if changed[0]:
+                    self._presences.tell_gone(account, other)
+                self._tell(other, SubscriptionAnswered(account.actor, granted=False))
+                self._show(other, account.actor)
+
+        self._run(form, done, then, refused)
+
+    def unask(self, account: Account, actor: Actor, then: Then, refused: Refused) -> None:
+        """Stop seeing the presence of `actor`, or take back the request (RFC 6121 §3.3)."""
+        other = self._account_of(actor)
+        changed: list[Contact] = []
+
+        def form(log: Log) -> Refusal | None:
+            mine = self.contact(account, actor)
+            if mine is None or not (mine.watches or mine.asked):
+                return None
+            changed.append(mine)
+            self._put(log, account, mine.with_(watches=False, asked=False))
+            theirs = None if other is None else self.contact(other, account.actor)
+            if other is not None and theirs is not None:
+                kept = theirs.with_(watched=False, asking=False, request=b"")
+                self._put(log, other, kept if kept.listed else None, account.actor)
+            return None
+
+        def done() -> None:
+            if not changed:
+                return
+            self._show(account, actor)
+            if other is not None:
+                self._tell(other, SubscriptionAnswered(account.actor, granted=False, own=True))
+                self._show(other, account.actor)
+                self._presences.tell_gone(other, account)
+
+        self._run(form, done, then, refused)
+
+    def blocked(self, account: Account) -> list[str]:
+        """Return the blocked addresses: names of local accounts, whole addresses of others."""
+        return list(self._directory.blocks_of(account))
+
+    def block(self, account: Account, names: Sequence[str], then: Then, refused: Refused) -> None:
+        """Block addresses: nothing of theirs arrives, and they see the account as offline (XEP-0191 §3)."""
+
+        def form(log: Log) -> Refusal | None:
+            blocks = self._directory.blocks_of(account)
+            if len(blocks) + len(names) > MAX_BLOCKS:
+                return Refusal.TOO_MANY
+            added = [name for name in names if name not in blocks]
+            blocks.update(dict.fromkeys(added))
+            log.undo(lambda: _unblock(blocks, added))
+            for name in added:
+                log.change(BlockRow(account_id=account.id, name=name))
+            return None
+
+        def done() -> None:
+            for name in names:
+                other = self._directory.account(name)
+                if other is not None and self._presences.may_see(other, account.actor):
+                    self._presences.tell_gone(account, other)
+            for session in self._sessions.of(account.id):
+                session.signal(BlockListChanged(tuple(names), blocked=True))
+
+        self._run(form, done, then, refused)
+
+    def unblock(self, account: Account, names: Sequence[str], then: Then, refused: Refused) -> None:
+        """Unblock addresses; all of them if `names` is empty."""
+        gone: list[str] = []
+
+        def form(log: Log) -> Refusal | None:
+            blocks = self._directory.blocks_of(account)
+            gone.extend(name for name in (names or list(blocks)) if name in blocks)
+            _unblock(blocks, gone)
+            log.undo(lambda: blocks.update(dict.fromkeys(gone)))
+            for name in gone:
+                log.change(BlockRow(account_id=account.id, name=name, gone=True))
+            return None
+
+        def done() -> None:
+            for session in self._sessions.of(account.id):
+                session.signal(BlockListChanged(tuple(names), blocked=False))
+            for name in gone:
+                other = self._directory.account(name)
+                if other is not None and self._presences.may_see(other, account.actor):
+                    self._presences.tell_here(account, other)
+
+        self._run(form, done, then, refused)
+
+    def _run(self, form: Callable[[Log], Refusal | None], done: Then, then: Then, refused: Refused) -> None:
+        def finish() -> None:
+            then()
+            done()
+
+        self._log.append(Operation(form, finish, refused))
+
+    def _put(self, log: Log, account: Account, contact: Contact | None, actor: Actor | None = None) -> None:
+        contacts = self._directory.contacts_of(account)
+        subject = contact.actor if contact is not None else actor
+        assert subject is not None
+        before = contacts.get(subject.id)
+        if contact is None:
+            contacts.pop(subject.id, None)
+            row = contact_row(account, Contact(subject))
+            row.gone = True
+        else:
+            contacts[subject.id] = contact
+            row = contact_row(account, contact)
+        log.undo(lambda: _restore(contacts, subject, before))
+        log.change(row)
+
+    def _show(self, account: Account, actor: Actor) -> None:
+        contact = self.contact(account, actor)
+        if contact is not None and contact.listed:
+            for session in self._sessions.of(account.id):
+                session.signal(ContactChanged(contact))
+
+    def _tell(self, account: Account, signal: Signal) -> None:
+        for session in self._sessions.of(account.id):
+            session.signal(signal)
+
+    def _account_of(self, actor: Actor) -> Account | None:
+        return None if actor.account_id is None else self._directory.accounts.get(actor.account_id)
+
+
+def _restore(contacts: dict[ActorId, Contact], actor: Actor, before: Contact | None) -> None:
+    if before is None:
+        contacts.pop(actor.id, None)
+    else:
+        contacts[actor.id] = before
+
+
+def _unblock(blocks: dict[str, None], names: Sequence[str]) -> None:
+    for name in names:
+        blocks.pop(name, None)

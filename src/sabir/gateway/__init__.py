@@ -1,0 +1,1 @@
+"""What every front end provides (`contract`), and the loop that drives it (`connection`)."""

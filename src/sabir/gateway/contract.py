@@ -1,0 +1,146 @@
+"""The contract between the server and its protocols.
+
+A protocol package's `server.py` has one public function, `front_end(config, environment) -> FrontEnd`. The app opens a
+listener for each of its `doors`, and gives each new connection to `connect`, which returns the handler that hears
+the bytes (`sabir.net.connection.Handler`): the session. A session is that handler on the side of the net and
+`sabir.core.ports.Session` on the side of the core.
+
+Order. What the client sent first takes effect first (DATAMODEL 1.5). Posts, and whatever else a service does through
+the log's queue (all of `rooms`, `moderation`, `roster`, `accounts`, `reads.mark`), keep their order by themselves. Anything else
+(presence, relays, typing, queries) goes through the session's `Turnstile`, which lets it pass at once if nothing of this
+session waits, and puts it into the log's queue if something does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from sabir.base.secret import Secret
+from sabir.core.errors import Refusal
+from sabir.core.log import Item, Log
+from sabir.core.services import Services
+from sabir.net.connection import Connection, Handler
+from sabir.net.limits import LoginLimits
+from sabir.net.listener import Tls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """A listener that a protocol wants. `name` is the one in the ready file, `port` the default one."""
+
+    name: str
+    port: int
+    tls: Tls
+    alpn: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What a front end is given. `plain_logins`: passwords may travel without TLS (`--ports auto`, on loopback)."""
+
+    services: Services
+    domain: str
+    rooms_domain: str
+    plain_logins: bool
+    logins: LoginLimits
+    secret: Secret
+    """32 bytes kept with the data; keys whatever must be the same after a restart (fake salts)."""
+    version: str
+    started_ms: int
+
+
+class FrontEnd(Protocol):
+    """One protocol. `counters` are read by the metrics endpoint."""
+
+    protocol: str
+    counters: Counters
+
+    def doors(self) -> Sequence[Door]:
+        """Return the listeners that this protocol wants."""
+        ...
+
+    def connect(self, connection: Connection, door: Door) -> Handler:
+        """Return the session of a new connection."""
+        ...
+
+
+class Counters:
+    """Plain integers that sessions raise, per protocol: nothing else is done per message."""
+
+    def __init__(self, protocol: str) -> None:
+        self.protocol = protocol
+        self.connections = 0
+        self.logins = 0
+        self.messages_in = 0
+        self.messages_out = 0
+        self.refusals: dict[Refusal, int] = {}
+
+    def refused(self, refusal: Refusal) -> None:
+        """Count a refusal."""
+        self.refusals[refusal] = self.refusals.get(refusal, 0) + 1
+
+
+class Ending(Enum):
+    """Why a server closes a session on its own."""
+
+    SHUTDOWN = "server shuts down"
+    TIMEOUT = "no sign of life"
+    FLOOD = "too fast"
+    FAULT = "internal error"
+
+
+class Turnstile:
+    """Lets the effects of one session happen in the order sent.
+
+    A session calls `enter` with each post or other queued item and `leave` with its outcome, and runs whatever else has an
+    effect through `run`. Pings and acknowledgements need not pass.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._inside = 0
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing of the session waits."""
+        return self._inside == 0
+
+    def enter(self) -> None:
+        """Note that an item of the session was queued."""
+        self._inside += 1
+
+    def leave(self) -> None:
+        """Note the outcome of an item."""
+        self._inside -= 1
+
+    def run(self, effect: Callable[[], None]) -> None:
+        """Run `effect` now, or after everything of this session that is queued."""
+        if self._inside == 0:
+            effect()
+        else:
+            self._inside += 1
+            self._log.append(_Effect(self, effect))
+
+
+class _Effect(Item):
+    """An effect that waits in the log's queue; it writes nothing."""
+
+    def __init__(self, turnstile: Turnstile, effect: Callable[[], None]) -> None:
+        self._turnstile = turnstile
+        self._effect = effect
+
+    def form(self, log: Log) -> Refusal | None:
+        """See `Item.form`."""
+        return None
+
+    def done(self) -> None:
+        """See `Item.done`."""
+        self._turnstile.leave()
+        self._effect()
+
+    def refused(self, refusal: Refusal) -> None:
+        """See `Item.refused`: the store failed, which does not concern an effect that stores nothing."""
+        self.done()
