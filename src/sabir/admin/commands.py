@@ -57,7 +57,6 @@ class CreateRoom(msgspec.Struct, frozen=True, tag_field="command", tag="room.cre
 
     name: str
     owner: str
-    title: str = ""
 
 
 class ListRooms(msgspec.Struct, frozen=True, tag_field="command", tag="room.list"):
@@ -74,12 +73,6 @@ class AskStatus(msgspec.Struct, frozen=True, tag_field="command", tag="status"):
     """Ask how the server is."""
 
 
-class Backup(msgspec.Struct, frozen=True, tag_field="command", tag="backup"):
-    """Copy everything, consistently, into a folder on the server's machine that does not exist yet."""
-
-    folder: str
-
-
 Command = (
     AddUser
     | ImportUsers
@@ -90,7 +83,6 @@ Command = (
     | ListRooms
     | ListMembers
     | AskStatus
-    | Backup
 )
 
 
