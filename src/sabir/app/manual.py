@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sabir.app import settings, values
@@ -81,10 +83,13 @@ def _default(each: dataclasses.Field[Any]) -> object:
 
 def _docstrings(section: type[Any]) -> Iterator[tuple[str, str]]:
     """Yield each attribute with the string that stands under it."""
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(section))).body
-    assert isinstance(tree, ast.ClassDef)
+    # The source of a compiled module lies beside it.
+    origin = Path(sys.modules[section.__module__].__file__ or "")
+    source = origin.with_name(origin.name.partition(".")[0] + ".py").read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    (declared,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == section.__name__)
     previous: ast.stmt | None = None
-    for node in tree.body:
+    for node in declared.body:
         if (
             isinstance(previous, ast.AnnAssign)
             and isinstance(previous.target, ast.Name)

@@ -18,7 +18,9 @@ from typing import Any
 
 from sabir.app import values
 from sabir.app.config import LogConfig, ServerConfig
+from sabir.core.policy import PolicyConfig
 from sabir.net.config import LimitsConfig, NetConfig, TlsConfig
+from sabir.protocols.irc.config import IrcConfig
 
 FILE_NAME = "sabir.toml"
 """Read from the data folder when no other file is named."""
@@ -35,6 +37,8 @@ class Settings:
     tls: TlsConfig = field(default_factory=TlsConfig)
     net: NetConfig = field(default_factory=NetConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    irc: IrcConfig = field(default_factory=IrcConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
 
