@@ -38,7 +38,7 @@ class Framer:
         self._depth: int = 0
         self._mode: int = _TEXT
 
-    def find_end(self, data: bytes) -> int:
+    def find_end(self, data: bytes | bytearray) -> int:
         """Return the offset just after the element, or -1 when more bytes are needed.
 
         `data` is the same buffer as before with new bytes at its end.
@@ -51,7 +51,7 @@ class Framer:
             self._check_encoding(data)
         return end
 
-    def _find_end(self, data: bytes) -> int:
+    def _find_end(self, data: bytes | bytearray) -> int:
         while self._at < len(data):
             mode = self._mode
             if mode == _TEXT:
@@ -70,7 +70,7 @@ class Framer:
                 self._quoted(data)
         return -1
 
-    def find_start_tag_end(self, data: bytes) -> int:
+    def find_start_tag_end(self, data: bytes | bytearray) -> int:
         """Return the offset just after the first start tag (of a stream, whose end tag comes last), or -1.
 
         Raises:
@@ -81,7 +81,7 @@ class Framer:
             self._check_encoding(data)
         return end
 
-    def _find_start_tag_end(self, data: bytes) -> int:
+    def _find_start_tag_end(self, data: bytes | bytearray) -> int:
         while self._at < len(data):
             mode = self._mode
             if mode == _TEXT:
@@ -97,7 +97,7 @@ class Framer:
                 self._quoted(data)
         return -1
 
-    def _check_encoding(self, data: bytes) -> None:
+    def _check_encoding(self, data: bytes | bytearray) -> None:
         """Refuse bytes that are not UTF-8 as soon as they arrive, not when the element is complete."""
         try:
             _, used = codecs.utf_8_decode(data[self._checked :], "strict", False)
@@ -105,7 +105,7 @@ class Framer:
             raise XmlError(XmlFault.BAD_ENCODING) from None
         self._checked += used
 
-    def _text(self, data: bytes) -> bool:
+    def _text(self, data: bytes | bytearray) -> bool:
         at = data.find(b"<", self._at)
         if at < 0:
             self._at = len(data)
@@ -126,7 +126,7 @@ class Framer:
             self._at = at + 1
         return True
 
-    def _markup_declaration(self, data: bytes, at: int) -> bool:
+    def _markup_declaration(self, data: bytes | bytearray, at: int) -> bool:
         if data.startswith(_CDATA_START, at) and self._depth > 0:
             self._mode = _CDATA
             self._at = at + len(_CDATA_START)
@@ -135,7 +135,7 @@ class Framer:
             return False
         raise XmlError(XmlFault.RESTRICTED)
 
-    def _start_tag(self, data: bytes) -> int:
+    def _start_tag(self, data: bytes | bytearray) -> int:
         found = _IN_TAG.search(data, self._at)
         if found is None:
             self._at = len(data)
@@ -159,7 +159,7 @@ class Framer:
                 return self._at
         return 0
 
-    def _end_tag(self, data: bytes) -> int:
+    def _end_tag(self, data: bytes | bytearray) -> int:
         found = _IN_END_TAG.search(data, self._at)
         if found is None:
             self._at = len(data)
@@ -171,7 +171,7 @@ class Framer:
         self._mode = _TEXT
         return self._at if self._depth == 0 else 0
 
-    def _quoted(self, data: bytes) -> None:
+    def _quoted(self, data: bytes | bytearray) -> None:
         wanted = _IN_SINGLE if self._mode == _SINGLE_QUOTED else _IN_DOUBLE
         found = wanted.search(data, self._at)
         if found is None:
@@ -182,7 +182,7 @@ class Framer:
             raise XmlError(XmlFault.NOT_WELL_FORMED)
         self._mode = _START_TAG
 
-    def _cdata(self, data: bytes) -> bool:
+    def _cdata(self, data: bytes | bytearray) -> bool:
         at = data.find(b"]]>", self._at)
         if at < 0:
             # Two brackets may be the beginning of the end, so they are looked at again.

@@ -30,6 +30,8 @@ class Opening:
 
     element: Element
     """The root element; its children never come."""
+    tag: bytes
+    """Its name as written, which the end of the stream repeats."""
     default_namespace: str
     """The namespace that elements without a prefix are in."""
     declarations: bytes
@@ -66,7 +68,7 @@ def parse_opening(data: bytes) -> Opening:
     declared = [(prefix, value) for prefix, value in _PREFIXED_DECLARATION.findall(data)]
     default = b" xmlns='" + builder.default_namespace.encode() + b"'" if builder.default_namespace else b""
     declarations = default + b"".join([b" xmlns:" + prefix + b"=" + value for prefix, value in declared])
-    return Opening(builder.root, builder.default_namespace, declarations)
+    return Opening(builder.root, match[1], builder.default_namespace, declarations)
 
 
 class _Builder:

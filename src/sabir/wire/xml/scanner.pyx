@@ -219,6 +219,9 @@ def scan(bytes data not None, Py_ssize_t start):
                     if depth == 1:
                         child_xmlns = value
                 elif depth == 0:
+                    if quote == 34 and length <= 4 and memchr(text + value.start, 39, value.end - value.start) != NULL:
+                        # An address or id that could not be written between single quotes as it stands.
+                        return _SLOW
                     if length == 2 and memcmp(text + mark, "to", 2) == 0:
                         if entities:
                             return _SLOW

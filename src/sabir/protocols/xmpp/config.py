@@ -1,0 +1,41 @@
+"""Settings of the XMPP front end."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class XmppConfig:
+    """Settings under `[xmpp]`."""
+
+    require_tls: bool = True
+    """Clients must encrypt the connection (STARTTLS or direct TLS) before they log in."""
+    plain_without_tls: bool = False
+    """Passwords may cross an unencrypted connection (SASL PLAIN). Only sensible on loopback."""
+    registration: bool = False
+    """Anybody may create an account from a client (XEP-0077)."""
+    max_stanza_bytes: int = 262_144
+    """The largest stanza that a client may send, in bytes."""
+    max_stanza_bytes_before_login: int = 65_536
+    """The same before the login, in bytes; RFC 6120 §13.12 wants at least 10,000."""
+    login_attempts: int = 5
+    """Failed logins on one connection before it is closed."""
+    negotiation_timeout_s: int = 60
+    """Seconds that a client may take from connecting to the end of its login."""
+    ping_after_s: int = 300
+    """Seconds of silence after which a client is asked whether it is still there."""
+    ping_timeout_s: int = 60
+    """Seconds that a client may take to answer that before the connection is closed."""
+    resume_s: int = 600
+    """Seconds that a broken connection may be resumed (XEP-0198)."""
+    max_unacknowledged: int = 2_000
+    """Stanzas kept for a client that does not acknowledge them; beyond it the session waits (XEP-0198)."""
+    max_unacknowledged_bytes: int = 1_048_576
+    """The same in bytes."""
+    max_sessions_per_account: int = 50
+    """Connections of one account at the same time."""
+    max_contacts: int = 2_000
+    """Contacts in one roster."""
+
+    def __post_init__(self) -> None:
+        if self.max_stanza_bytes < 10_000 or self.max_stanza_bytes_before_login < 10_000:
+            raise ValueError("xmpp.max_stanza_bytes: at least 10000, as RFC 6120 §13.12 demands")

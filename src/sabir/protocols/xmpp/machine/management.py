@@ -1,0 +1,135 @@
+"""Stream management (XEP-0198): what each side has handled of what the other sent.
+
+A stanza of the client counts as handled when its effect is durable. Effects happen in the order sent, so the
+count is a prefix: a stanza that waits for the log holds back those after it, even if these are done.
+What we send is kept until acknowledged, up to a bound; beyond it the session waits, as for a slow reader.
+"""
+
+from collections import deque
+from typing import Final
+
+from sabir.protocols.xmpp.errors import StreamCondition, StreamError
+
+NAMESPACE: Final = "urn:xmpp:sm:3"
+REQUEST: Final = b"<r xmlns='urn:xmpp:sm:3'/>"
+REQUEST_EVERY: Final = 10
+"""Stanzas sent before an acknowledgement is asked for."""
+
+_MODULUS: Final = 0x100000000
+
+
+class Management:
+    """The counters of one managed stream; they outlive its connection if the stream may be resumed."""
+
+    __slots__ = (
+        "_asked_at",
+        "_max_bytes",
+        "_max_stanzas",
+        "_queue",
+        "_queued_bytes",
+        "_unrequested",
+        "_waiting",
+        "acknowledged",
+        "handled",
+        "received",
+        "requested",
+        "token",
+    )
+
+    def __init__(self, token: str, max_stanzas: int, max_bytes: int) -> None:
+        self.token: str = token
+        self.received: int = 0
+        """Stanzas that the client has sent."""
+        self.handled: int = 0
+        """Those of them whose effect is durable."""
+        self.acknowledged: int = 0
+        """Stanzas that the client says it has handled."""
+        self.requested: bool = False
+        """We wait for an answer to `<r/>`."""
+        self._max_stanzas: int = max_stanzas
+        self._max_bytes: int = max_bytes
+        self._asked_at: int = -1
+        self._waiting: deque[int] = deque()
+        self._queue: deque[tuple[bytes, bytes, bytes]] = deque()
+        self._queued_bytes: int = 0
+        self._unrequested: int = 0
+
+    # What the client sends
+
+    def settled(self) -> bytes:
+        """Note that the next stanza needed no commit; return the acknowledgement that is due, or nothing."""
+        if self._waiting:
+            self._waiting[-1] += 1
+            return b""
+        self.handled += 1
+        return self._due()
+
+    def begun(self) -> None:
+        """Note that the next stanza waits for its commit; `finished` follows, in the same order."""
+        self._waiting.append(1)
+
+    def finished(self) -> bytes:
+        """Note that the oldest stanza that waited is durable or refused; return what `settled` does."""
+        self.handled += self._waiting.popleft()
+        return self._due()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing that the client sent waits for a commit."""
+        return not self._waiting
+
+    def ask(self) -> bytes:
+        """Take `<r/>`: the answer is due when everything sent before it is durable."""
+        self._asked_at = self.received
+        return self._due()
+
+    def _due(self) -> bytes:
+        if self._asked_at < 0 or self.handled < self._asked_at:
+            return b""
+        self._asked_at = -1
+        return b"<a xmlns='urn:xmpp:sm:3' h='%d'/>" % (self.handled % _MODULUS)
+
+    # What the client is sent
+
+    def track(self, before: bytes, between: bytes, after: bytes) -> bool:
+        """Keep a stanza that is being sent, in three pieces; return whether `REQUEST` should follow it."""
+        self._queue.append((before, between, after))
+        self._queued_bytes += len(before) + len(between) + len(after)
+        self._unrequested += 1
+        if self.requested or self._unrequested < REQUEST_EVERY:
+            return False
+        return self.request()
+
+    def request(self) -> bool:
+        """Return whether an acknowledgement is to be asked for, and take it as asked."""
+        if not self._queue or self.requested:
+            return False
+        self.requested = True
+        self._unrequested = 0
+        return True
+
+    def acknowledge(self, handled: int) -> None:
+        """Forget the stanzas that the client has handled.
+
+        Raises:
+            StreamError: if it claims more than it was sent.
+        """
+        self.requested = False
+        count = (handled - self.acknowledged) % _MODULUS
+        if count > len(self._queue):
+            # XEP-0198 §4: the counts of the two sides can never agree again.
+            sent = (self.acknowledged + len(self._queue)) % _MODULUS
+            extra = f"<handled-count-too-high xmlns='{NAMESPACE}' h='{handled}' send-count='{sent}'/>"
+            raise StreamError(StreamCondition.UNDEFINED_CONDITION, "You acknowledge too much.", extra)
+        for _ in range(count):
+            before, between, after = self._queue.popleft()
+            self._queued_bytes -= len(before) + len(between) + len(after)
+        self.acknowledged = (self.acknowledged + count) % _MODULUS
+
+    def is_full(self) -> bool:
+        """Return whether so much is unacknowledged that nothing more should be sent."""
+        return len(self._queue) >= self._max_stanzas or self._queued_bytes >= self._max_bytes
+
+    def unacknowledged(self) -> list[bytes]:
+        """Return the stanzas that the client has not acknowledged, oldest first."""
+        return [b"".join(pieces) for pieces in self._queue]

@@ -1,0 +1,518 @@
+"""The machine of one stream; see the package for its states."""
+
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from sabir.protocols.xmpp.codec import (
+    CLIENT,
+    STREAMS,
+    Decoder,
+    StreamEnd,
+    attribute,
+    element_of,
+    encode_opening,
+    encode_stanza_error,
+    encode_stream_error,
+)
+from sabir.protocols.xmpp.config import XmppConfig
+from sabir.protocols.xmpp.errors import STANZA_ERRORS, StanzaError, StreamCondition, StreamError
+from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, parse_jid, parse_jid_bytes
+from sabir.protocols.xmpp.machine import login
+from sabir.protocols.xmpp.machine.management import NAMESPACE as MANAGEMENT
+from sabir.protocols.xmpp.machine.management import REQUEST, Management
+from sabir.protocols.xmpp.types import (
+    Acknowledged,
+    ActivityChanged,
+    BindRequested,
+    Event,
+    LoggedIn,
+    LoginFailed,
+    ManagementEnabled,
+    ResumeRequested,
+    Stanza,
+    StreamClosed,
+    TlsRequested,
+)
+from sabir.wire.sasl.types import Challenge, Failure, ServerMechanism, Step, Success
+from sabir.wire.xml import Element, Opening, escape_attribute, escape_text
+
+TLS: Final = "urn:ietf:params:xml:ns:xmpp-tls"
+BIND: Final = "urn:ietf:params:xml:ns:xmpp-bind"
+ACTIVITY: Final = "urn:xmpp:csi:0"
+REGISTER: Final = "jabber:iq:register"
+PING: Final = b"<iq type='get' id='sabir-ping'><ping xmlns='urn:xmpp:ping'/></iq>"
+
+_OPENING: Final = 0
+_NEGOTIATING: Final = 1
+_BINDING: Final = 2
+_BOUND: Final = 3
+_CLOSED: Final = 4
+
+_FEATURES_WHEN_LOGGED_IN: Final = (
+    "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
+    "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>"
+    "<sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/><sub xmlns='urn:xmpp:features:pre-approval'/>"
+)
+
+
+class Mechanisms(Protocol):
+    """What a connection may log in with."""
+
+    def offered(self, secure: bool, bindings: Mapping[str, bytes]) -> list[str]:
+        """Return the names to offer, strongest first."""
+
+    def mechanism(self, name: str, bindings: Mapping[str, bytes]) -> ServerMechanism | None:
+        """Return the server's side of an offered mechanism."""
+
+
+class Machine:
+    """One stream of a client, the server's side of it. Its bytes to send are got by `drain`."""
+
+    __slots__ = (
+        "_attempts",
+        "_bindings",
+        "_config",
+        "_deadline_ms",
+        "_decoder",
+        "_domain",
+        "_exchange",
+        "_heard",
+        "_login_offered",
+        "_mechanisms",
+        "_name",
+        "_opened",
+        "_out",
+        "_pinged",
+        "_randomness",
+        "_state",
+        "_stopped",
+        "jid",
+        "jid_bytes",
+        "language",
+        "management",
+        "secure",
+    )
+
+    def __init__(
+        self,
+        domain: str,
+        config: XmppConfig,
+        mechanisms: Mechanisms,
+        randomness: Callable[[int], bytes],
+        now_ms: int,
+    ) -> None:
+        self.secure: bool = False
+        self.jid: Jid | None = None
+        """The full address, once a resource is bound."""
+        self.jid_bytes: bytes = b""
+        self.language: bytes = b""
+        """The language that the client gave its stream, for stanzas that do not say theirs."""
+        self.management: Management | None = None
+        self._domain: str = domain
+        self._config: XmppConfig = config
+        self._mechanisms: Mechanisms = mechanisms
+        self._randomness: Callable[[int], bytes] = randomness
+        self._decoder: Decoder = Decoder(config.max_stanza_bytes_before_login)
+        self._state: int = _OPENING
+        self._stopped: bool = False
+        self._opened: bool = False
+        self._out: list[bytes] = []
+        self._bindings: Mapping[str, bytes] = {}
+        self._login_offered: list[str] = []
+        self._exchange: login.Exchange | None = None
+        self._attempts: int = 0
+        self._name: str = ""
+        self._heard: bool = False
+        self._pinged: bool = False
+        self._deadline_ms: int = now_ms + config.negotiation_timeout_s * 1000
+
+    # The verbs
+
+    def receive(self, data: bytes) -> list[Event]:
+        """Take bytes from the client and return what they mean, as far as it can be told now."""
+        events: list[Event] = []
+        if self._state == _CLOSED:
+            return events
+        self._heard = True
+        decoder = self._decoder
+        if data:
+            decoder.feed(data)
+        try:
+            while not self._stopped and self._state != _CLOSED:
+                frame = decoder.next()
+                if frame is None:
+                    break
+                if isinstance(frame, Stanza):
+                    if self._state == _BOUND and not frame.namespace:
+                        self._check(frame)
+                        events.append(frame)
+                    else:
+                        self._element(frame, events)
+                elif isinstance(frame, StreamEnd):
+                    self._end(events)
+                else:
+                    self._open(frame)
+        except StreamError as error:
+            self.fail(error)
+            events.append(StreamClosed(error))
+        return events
+
+    def tick(self, now_ms: int) -> list[Event]:
+        """Do what is due: ask a silent client whether it is there, give one up that does not answer."""
+        if self._state == _CLOSED or now_ms < self._deadline_ms:
+            return []
+        if self._state != _BOUND:
+            return self._give_up("The login took too long.")
+        if self._heard:
+            self._heard = False
+            self._pinged = False
+            self._deadline_ms = now_ms + self._config.ping_after_s * 1000
+            if self.management is not None and self.management.request():
+                self._out.append(REQUEST)
+            return []
+        if self._pinged:
+            return self._give_up("No answer.")
+        self._pinged = True
+        self._deadline_ms = now_ms + self._config.ping_timeout_s * 1000
+        if self.management is None:
+            self._out.append(PING)
+        else:
+            self.management.requested = True
+            self._out.append(REQUEST)
+        return []
+
+    def next_deadline_ms(self) -> int:
+        """Return when `tick` is to be called; 0 for never."""
+        return 0 if self._state == _CLOSED else self._deadline_ms
+
+    def drain(self) -> bytes:
+        """Return the bytes to send, once."""
+        if not self._out:
+            return b""
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+    # What the session tells
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether stanzas flow."""
+        return self._state == _BOUND
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the stream has ended."""
+        return self._state == _CLOSED
+
+    def secured(self, bindings: Mapping[str, bytes]) -> None:
+        """Note that the connection is encrypted; `bindings` is its channel binding data by type."""
+        self.secure = True
+        self._bindings = bindings
+        self._decoder.clear()
+        self._decoder.restart()
+        self._state = _OPENING
+        self._opened = False
+        self._stopped = False
+
+    def send_bound(self, request: BindRequested, jid: Jid, now_ms: int) -> None:
+        """Answer a request for a resource with the full address (RFC 6120 §7.6.1)."""
+        id_ = escape_attribute(request.id.decode())
+        bind = f"<bind xmlns='{BIND}'><jid>{escape_text(str(jid))}</jid></bind>"
+        self._out.append(f"<iq type='result' id='{id_}'>{bind}</iq>".encode())
+        self._bind(jid, now_ms)
+
+    def send_bind_error(self, request: BindRequested, error: StanzaError) -> None:
+        """Refuse a resource; the client may ask for another (RFC 6120 §7.6.2.1)."""
+        id_ = escape_attribute(request.id.decode())
+        self._out.append(f"<iq type='error' id='{id_}'>{encode_stanza_error(error)}</iq>".encode())
+        self._stopped = False
+
+    def resume(self, management: Management, jid: Jid, handled: int, now_ms: int) -> None:
+        """Go on with an earlier stream: what its client has not handled is sent again (XEP-0198 §5).
+
+        Raises:
+            StreamError: if the client claims to have handled more than it was sent.
+        """
+        management.acknowledge(handled)
+        h = management.handled % 0x100000000
+        self._out.append(f"<resumed xmlns='{MANAGEMENT}' previd='{management.token}' h='{h}'/>".encode())
+        self._out.extend(management.unacknowledged())
+        self.management = management
+        self._bind(jid, now_ms)
+
+    def send_resume_failed(self, handled: int | None) -> None:
+        """Refuse to resume: the stream is unknown or over; the client may bind a resource instead."""
+        h = "" if handled is None else f" h='{handled % 0x100000000}'"
+        self._out.append(
+            f"<failed xmlns='{MANAGEMENT}'{h}><item-not-found xmlns='{STANZA_ERRORS}'/></failed>".encode()
+        )
+        self._stopped = False
+
+    def send(self, stanza: bytes) -> None:
+        """Send a stanza."""
+        self._out.append(stanza)
+        if self.management is not None and self.management.track(stanza, b"", b""):
+            self._out.append(REQUEST)
+
+    def fail(self, error: StreamError) -> None:
+        """End the stream with an error; our opening goes first if it has not yet (RFC 6120 §4.9.1.2)."""
+        if self._state == _CLOSED:
+            return
+        if not self._opened:
+            self._out.append(encode_opening(self._domain, self._token()))
+        self._out.append(encode_stream_error(error))
+        self._state = _CLOSED
+
+    def close(self) -> None:
+        """End the stream without an error (RFC 6120 §4.4)."""
+        if self._state != _CLOSED:
+            self._out.append(b"</stream:stream>")
+            self._state = _CLOSED
+
+    # The stream itself
+
+    def _open(self, opening: Opening) -> None:
+        element = opening.element
+        to = element.get("to")
+        stream_id = self._token()
+        sender = element.get("from") or ""
+        self._out.append(encode_opening(self._domain, stream_id, sender))
+        self._opened = True
+        if element.name != "stream" or element.namespace != STREAMS:
+            raise StreamError(StreamCondition.INVALID_NAMESPACE)  # RFC 6120 §4.9.3.10
+        if opening.default_namespace != CLIENT:
+            raise StreamError(StreamCondition.INVALID_NAMESPACE, f"Clients speak {CLIENT} here.")
+        if to is None:
+            raise StreamError(
+                StreamCondition.IMPROPER_ADDRESSING, "Say to which domain."
+            )  # RFC 6120 §4.9.3.7
+        if _domain_of(to) != self._domain:
+            raise StreamError(StreamCondition.HOST_UNKNOWN)  # RFC 6120 §4.9.3.6
+        version = (element.get("version") or "0.9").partition(".")[0]
+        if not version.isdecimal() or int(version[:4]) < 1:
+            raise StreamError(StreamCondition.UNSUPPORTED_VERSION)  # RFC 6120 §4.9.3.25
+        self.language = (element.get("xml:lang") or "").encode()[:35]
+        if self._name:
+            self._state = _BINDING
+            self._out.append(f"<stream:features>{_FEATURES_WHEN_LOGGED_IN}</stream:features>".encode())
+        else:
+            self._state = _NEGOTIATING
+            self._out.append(f"<stream:features>{self._features_before_login()}</stream:features>".encode())
+
+    def _features_before_login(self) -> str:
+        tls_required = self._config.require_tls and not self.secure
+        features = ""
+        if not self.secure:
+            features = f"<starttls xmlns='{TLS}'>{'<required/>' if tls_required else ''}</starttls>"
+        self._login_offered = []
+        if not tls_required:
+            self._login_offered = self._mechanisms.offered(self.secure, self._bindings)
+            names = "".join([f"<mechanism>{name}</mechanism>" for name in self._login_offered])
+            features += f"<mechanisms xmlns='{login.NAMESPACE}'>{names}</mechanisms>"
+            if self._bindings:
+                types = "".join([f"<channel-binding{attribute('type', type_)}/>" for type_ in self._bindings])
+                features += f"<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>{types}</sasl-channel-binding>"
+            if self._config.registration:
+                features += "<register xmlns='http://jabber.org/features/iq-register'/>"
+        return features
+
+    def _end(self, events: list[Event]) -> None:
+        self.close()
+        events.append(StreamClosed())
+
+    def _give_up(self, text: str) -> list[Event]:
+        error = StreamError(StreamCondition.CONNECTION_TIMEOUT, text)  # RFC 6120 §4.9.3.4
+        self.fail(error)
+        return [StreamClosed(error)]
+
+    def _bind(self, jid: Jid, now_ms: int) -> None:
+        self.jid = jid
+        self.jid_bytes = str(jid).encode()
+        self._state = _BOUND
+        self._stopped = False
+        self._heard = False
+        self._deadline_ms = now_ms + self._config.ping_after_s * 1000
+
+    def _token(self) -> str:
+        return self._randomness(16).hex()
+
+    # Elements
+
+    def _check(self, stanza: Stanza) -> None:
+        """Count a stanza and check what only the stream can know."""
+        if stanza.name not in (b"message", b"iq", b"presence"):
+            raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE)  # RFC 6120 §4.9.3.24
+        if stanza.sender is not None and stanza.sender != self.jid_bytes:
+            self._check_sender(stanza.sender)
+        if self.management is not None:
+            self.management.received += 1
+
+    def _check_sender(self, sender: bytes) -> None:
+        """RFC 6120 §8.1.2.1: the sender is the client itself, or the stream ends."""
+        jid = self.jid
+        try:
+            claimed = parse_jid_bytes(sender)
+        except JidSyntaxError:
+            raise StreamError(StreamCondition.INVALID_FROM) from None
+        if jid is None or claimed not in (jid, jid.bare):
+            raise StreamError(StreamCondition.INVALID_FROM)  # RFC 6120 §4.9.3.9
+
+    def _element(self, stanza: Stanza, events: list[Event]) -> None:
+        namespace = stanza.namespace.decode()
+        if namespace == MANAGEMENT and self._state in (_BINDING, _BOUND):
+            self._manage(stanza, events)
+        elif namespace == ACTIVITY and self._state == _BOUND:
+            if stanza.name in (b"active", b"inactive"):
+                events.append(ActivityChanged(stanza.name == b"active"))  # XEP-0352 §4
+        elif namespace == TLS and self._state == _NEGOTIATING:
+            self._start_tls(stanza, events)
+        elif namespace == login.NAMESPACE and self._state == _NEGOTIATING:
+            self._log_in(element_of(stanza), events)
+        elif namespace or stanza.name not in (b"message", b"iq", b"presence"):
+            raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE)
+        elif stanza.name == b"iq":
+            self._negotiate(stanza, events)
+        else:
+            raise StreamError(StreamCondition.NOT_AUTHORIZED)  # RFC 6120 §4.9.3.12
+
+    def _negotiate(self, stanza: Stanza, events: list[Event]) -> None:
+        """Take an IQ before a resource is bound: only binding and registration are possible."""
+        iq = element_of(stanza)
+        bind = iq.find("bind", BIND)
+        if self._state == _BINDING and bind is not None and stanza.type == b"set":
+            self._stopped = True
+            events.append(BindRequested(stanza.id, bind.child_text("resource") or ""))
+        elif self._state == _NEGOTIATING and self._config.registration and iq.find("query", REGISTER):
+            events.append(stanza)
+        else:
+            raise StreamError(
+                StreamCondition.NOT_AUTHORIZED, "Log in and bind a resource first."
+            )  # RFC 6120 §7.1
+
+    def _start_tls(self, stanza: Stanza, events: list[Event]) -> None:
+        if stanza.name != b"starttls" or self.secure:
+            self._out.append(f"<failure xmlns='{TLS}'/>".encode())  # RFC 6120 §5.4.2.2
+            self._end(events)
+            return
+        self._out.append(f"<proceed xmlns='{TLS}'/>".encode())
+        self._stopped = True
+        events.append(TlsRequested())
+
+    # Login
+
+    def _log_in(self, element: Element, events: list[Event]) -> None:
+        if element.name == "abort":
+            self._exchange = None
+            self._refuse_login("aborted", "", events)  # RFC 6120 §6.5.1
+        elif element.name == "auth":
+            self._begin_login(element, events)
+        elif element.name == "response" and self._exchange is not None:
+            self._step(self._exchange.respond(element.text()), events)
+        else:
+            self._refuse_login("malformed-request", "", events)
+
+    def _begin_login(self, auth: Element, events: list[Event]) -> None:
+        name = login.mechanism_of(auth)
+        if self._config.require_tls and not self.secure:
+            self._refuse_login("encryption-required", "Use STARTTLS first.", events)  # RFC 6120 §6.5.4
+            return
+        mechanism = self._mechanisms.mechanism(name, self._bindings) if name in self._login_offered else None
+        if mechanism is None:
+            self._refuse_login("invalid-mechanism", "", events)  # RFC 6120 §6.5.7
+            return
+        self._exchange = login.Exchange(mechanism)
+        self._step(self._exchange.start(auth.text()), events)
+
+    def _step(self, step: Step, events: list[Event]) -> None:
+        if isinstance(step, Failure):
+            condition, text = login.condition_for(step.reason)
+            self._refuse_login(condition, text, events)
+            return
+        if isinstance(step, Challenge):
+            self._out.append(login.encode_step(step))
+            return
+        self._succeed(step, events)
+
+    def _succeed(self, success: Success, events: list[Event]) -> None:
+        own = Jid(success.authcid, self._domain)
+        if success.authzid and _jid_of(success.authzid) != own:
+            self._refuse_login(
+                "invalid-authzid", "Nobody may act for another here.", events
+            )  # RFC 6120 §6.5.6
+            return
+        self._out.append(login.encode_step(success))
+        self._exchange = None
+        self._name = success.authcid
+        # RFC 6120 §6.4.6: both sides open their streams again, on the same connection.
+        self._decoder.restart()
+        self._decoder.max_bytes = self._config.max_stanza_bytes
+        self._state = _OPENING
+        self._opened = False
+        events.append(LoggedIn(success.authcid))
+
+    def _refuse_login(self, condition: str, text: str, events: list[Event]) -> None:
+        self._exchange = None
+        self._out.append(login.encode_failure(condition, text))
+        self._attempts += 1
+        events.append(LoginFailed())
+        if self._attempts >= self._config.login_attempts:
+            # RFC 6120 §6.4.5: a few attempts are allowed, then the stream ends.
+            raise StreamError(StreamCondition.POLICY_VIOLATION, "Too many failed logins.")
+
+    # Stream management
+
+    def _manage(self, stanza: Stanza, events: list[Event]) -> None:
+        name = stanza.name
+        management = self.management
+        if management is not None and name == b"r":
+            self._out.append(management.ask())
+        elif management is not None and name == b"a":
+            was_full = management.is_full()
+            management.acknowledge(_number(element_of(stanza).get("h")))
+            if was_full and not management.is_full():
+                events.append(Acknowledged())
+        elif name == b"enable" and management is None and self._state == _BOUND:
+            self._enable(element_of(stanza), events)
+        elif name == b"resume" and self._state == _BINDING:
+            request = element_of(stanza)
+            self._stopped = True
+            events.append(ResumeRequested(request.get("previd") or "", _number(request.get("h"))))
+        else:
+            # XEP-0198 §3: in the wrong order.
+            self._out.append(
+                f"<failed xmlns='{MANAGEMENT}'>"
+                f"<unexpected-request xmlns='{STANZA_ERRORS}'/></failed>".encode()
+            )
+
+    def _enable(self, enable: Element, events: list[Event]) -> None:
+        resumable = enable.get("resume") in ("true", "1")
+        token = self._token() if resumable else ""
+        self.management = Management(
+            token, self._config.max_unacknowledged, self._config.max_unacknowledged_bytes
+        )
+        answer = f"<enabled xmlns='{MANAGEMENT}'"
+        if resumable:
+            answer += f" id='{token}' resume='true' max='{self._config.resume_s}'"
+        self._out.append((answer + "/>").encode())
+        events.append(ManagementEnabled(token))
+
+
+def _number(text: str | None) -> int:
+    if text is None or not text.isdecimal() or len(text) > 10:
+        raise StreamError(StreamCondition.BAD_FORMAT, "A count is missing.")
+    return int(text)
+
+
+def _domain_of(text: str) -> str:
+    try:
+        return parse_jid(text).domain
+    except JidSyntaxError:
+        return ""
+
+
+def _jid_of(text: str) -> Jid | None:
+    try:
+        return parse_jid(text)
+    except JidSyntaxError:
+        return None

@@ -1,0 +1,133 @@
+"""What travels on an XMPP stream, and what the machine tells the session."""
+
+from dataclasses import dataclass
+
+from sabir.protocols.xmpp.errors import StreamError
+from sabir.wire.xml import Child, Element
+
+
+class Stanza:
+    """One `<message/>`, `<presence/>` or `<iq/>`, or another top-level element, proven well-formed.
+
+    `data[head:end]` are the bytes from the end of the start tag (`>` or `/>`) to the end of the stanza; the
+    offsets of `children` point into `data`. `attributes` are all attributes but `to`, `from` and `xmlns` as
+    they stand, each with a space before it. `namespace` is empty where it is that of the stream.
+    """
+
+    __slots__ = (
+        "attributes",
+        "children",
+        "data",
+        "end",
+        "head",
+        "id",
+        "name",
+        "namespace",
+        "sender",
+        "to",
+        "tree",
+        "type",
+    )
+
+    def __init__(
+        self,
+        name: bytes,
+        namespace: bytes,
+        to: bytes | None,
+        sender: bytes | None,
+        type: bytes,
+        id: bytes,
+        attributes: bytes,
+        data: bytes,
+        head: int,
+        end: int,
+        children: tuple[Child, ...],
+    ) -> None:
+        self.name: bytes = name
+        self.namespace: bytes = namespace
+        self.to: bytes | None = to
+        self.sender: bytes | None = sender
+        self.type: bytes = type
+        self.id: bytes = id
+        self.attributes: bytes = attributes
+        self.data: bytes = data
+        self.head: int = head
+        self.end: int = end
+        self.children: tuple[Child, ...] = children
+        self.tree: Element | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamClosed:
+    """The peer closed its stream, or the stream ended with `error`, which has been put out already."""
+
+    error: StreamError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TlsRequested:
+    """`<proceed/>` has been put out: the connection must be encrypted now, then `Machine.secured` called."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFailed:
+    """A login was refused; the client has been told."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """The account `name` has proven its password; the stream is being restarted."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class BindRequested:
+    """The client wants a resource; the session answers with `Machine.send_bound` or `send_bind_error`."""
+
+    id: bytes
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
+class ManagementEnabled:
+    """Stream management is on; `token` names the stream for a resumption, empty if the client wants none."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequested:
+    """The client wants to go on with an earlier stream, of which it has `handled` so many stanzas.
+
+    The session answers with `Machine.resume` or `Machine.send_resume_failed`.
+    """
+
+    token: str
+    handled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The client acknowledged so much that sending may go on, which had stopped at the bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityChanged:
+    """The client says that its user looks at it, or no longer does (XEP-0352)."""
+
+    active: bool
+
+
+Event = (
+    Stanza
+    | StreamClosed
+    | TlsRequested
+    | LoginFailed
+    | LoggedIn
+    | BindRequested
+    | ManagementEnabled
+    | ResumeRequested
+    | Acknowledged
+    | ActivityChanged
+)
