@@ -1,8 +1,9 @@
 """From a committed event to the sessions that must see it.
 
-Fan-out is a loop over sessions; each renders once per protocol variant and shares the bytes (`Event.cache`). A
-session whose client does not keep up stops being live and becomes a cursor: `catch_up` feeds it from the log at its
-own pace, and hands it back to live delivery at the head, so that memory is bounded and nothing is dropped.
+Fan-out is a loop over sessions; each renders once per protocol variant and shares the bytes (`Event.cache`).
+A session whose client does not keep up stops being live and becomes a cursor: `catch_up` feeds it from the
+log at its own pace, and hands it back to live delivery at the head, so that memory is bounded and nothing is
+dropped.
 """
 
 from __future__ import annotations
@@ -119,7 +120,9 @@ class Delivery:
         self._cursors.pop(session, None)
 
     def catch_up(self, session: Session) -> None:
-        """Feed `session` the next part of the log, if it is a cursor; to be called when its client has read its fill.
+        """Feed `session` the next part of the log, if it is a cursor.
+
+        To be called when its client has read its fill.
 
         It is live again when it reaches the head.
         """

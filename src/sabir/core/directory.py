@@ -1,7 +1,7 @@
-"""All that is kept in memory: accounts, actors, conversations, contacts. Filled from the store, changed by services.
+"""All that is kept in memory: accounts, actors, conversations, contacts.
 
-Every change is written by the item that makes it (`Log.change`) and applied here while that item forms; docs/decisions
-say why the whole directory is in memory.
+Filled from the store, changed by services. Every change is written by the item that makes it (`Log.change`)
+and applied here while that item forms; docs/decisions say why the whole directory is in memory.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
-"""The one way to make something durable: check, number, batch, commit, acknowledge (DATAMODEL section 3, LOGPATH 6).
+"""The one way to make something durable.
+
+Check, number, batch, commit, acknowledge (DATAMODEL section 3, LOGPATH 6).
 
 Life of an item::
 
-    append() -> pending -> form() [policy, numbers, memory] -> store.append() -> committed() -> done() / refused()
+    append() -> form() [policy, numbers, memory] -> store.append() -> committed() -> done() | refused()
 
-* Items form in the order appended, when the batch is made: policy sees the effect of every earlier item, so a message
-  after a ban is refused however short the time between them.
-* Numbers are given while forming and shown to nobody before the commit. If it fails, `_Saved` and the undo list give
-  them back.
+* Items form in the order appended, when the batch is made: policy sees the effect of every earlier item, so a
+  message after a ban is refused however short the time between them.
+* Numbers are given while forming and shown to nobody before the commit. If it fails, the
+  saved counters and the undo list give them back.
 * One batch in flight. There is no timer: what arrives during a commit is the next batch, so the cost of
   the fsync is shared by as many as there are, and the added wait is one to two commits.
 * An item that is refused is answered in its place: after those before it are durable, before those after it.
@@ -240,7 +242,10 @@ class Log:
         self._undo.append(action)
 
     def raise_state_version(self, conversation: Conversation) -> None:
-        """Note that a later post may be illegal now. The counter is saved by the `enter` that comes with it."""
+        """Note that a later post may be illegal now.
+
+        The counter is saved by the `enter` that comes with it.
+        """
         conversation.state_version += 1
 
     def _number_boxes(self, conversation: Conversation, event: Event, counted: int) -> None:

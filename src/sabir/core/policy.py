@@ -47,7 +47,10 @@ def effective_role(conversation: Conversation, actor: Actor) -> Role:
 
 
 def is_member(conversation: Conversation, actor: Actor) -> bool:
-    """Return whether `actor` belongs to the room: by a role, by having joined for good, or by an invitation."""
+    """Return whether `actor` belongs to the room.
+
+    By a role, by having joined for good, or by an invitation.
+    """
     member = conversation.members.get(actor.id)
     if member is None:
         return False
@@ -108,7 +111,10 @@ def may_delete(conversation: Conversation, actor: Actor, author_id: int) -> Refu
 
 
 def may_moderate(conversation: Conversation, actor: Actor, target: Actor) -> Refusal | None:
-    """Return why `actor` may not kick, mute or ban `target` (XEP-0045 §5: never someone of the same or a higher rank)."""
+    """Return why `actor` may not kick, mute or ban `target`.
+
+    Never someone of the same or a higher rank (XEP-0045 §5).
+    """
     own, other = effective_role(conversation, actor), conversation.role_of(target.id)
     if own < Role.MODERATOR:
         return Refusal.ROLE_TOO_LOW
@@ -122,7 +128,8 @@ def may_moderate(conversation: Conversation, actor: Actor, target: Actor) -> Ref
 def may_set_role(conversation: Conversation, actor: Actor, target: Actor, role: Role) -> Refusal | None:
     """Return why `actor` may not give `target` the stored role `role`.
 
-    Owners may do all (but the last one stays); admins up to moderator; moderators voice, mute and ban ordinary people.
+    Owners may do all (but the last one stays); admins up to moderator; moderators voice, mute and ban
+    ordinary people.
     """
     own, old = effective_role(conversation, actor), conversation.role_of(target.id)
     if own is Role.OWNER:

@@ -1,7 +1,7 @@
 """What the core needs from outside, each as a `typing.Protocol` with two implementations or more.
 
-Threads: everything in the core runs on one thread, the event loop's. A store may use others, but calls back on
-that one. Point look-ups (one row by its key) answer at once; pages answer through a callback.
+Threads: everything in the core runs on one thread, the event loop's. A store may use others, but calls back
+on that one. Point look-ups (one row by its key) answer at once; pages answer through a callback.
 """
 
 from __future__ import annotations
@@ -115,7 +115,10 @@ class Session(Protocol):
         ...
 
     def end(self, refusal: Refusal) -> None:
-        """Say goodbye in the protocol's words and close: the account was disabled, the device name taken over."""
+        """Say goodbye in the protocol's words and close.
+
+        The account was disabled, the device name taken over.
+        """
         ...
 
 
@@ -136,7 +139,10 @@ class Batch:
 
 
 class StoreError(Exception):
-    """The transaction was rolled back. `statement`: one of its rows is at fault, others may be tried singly."""
+    """The transaction was rolled back.
+
+    `statement`: one of its rows is at fault, others may be tried singly.
+    """
 
     def __init__(self, message: str, *, statement: bool = False) -> None:
         super().__init__(message)
@@ -146,8 +152,9 @@ class StoreError(Exception):
 class Snapshot(msgspec.Struct):
     """All that the core keeps in memory, as of the last commit.
 
-    `heads` are (conversation id, head_position, tail_position, message_no, pts, generation), `boxes` (account id, box_head), both
-    exact: the store brings counters written behind the watermark up to date from the log before it answers.
+    `heads` are (conversation id, head_position, tail_position, message_no, pts, generation). They and
+    `AccountRow.box_head` are exact: the store brings counters written behind the watermark up to date from
+    the log before it answers.
     """
 
     generation: int
@@ -165,10 +172,13 @@ class Snapshot(msgspec.Struct):
 
 
 class PageQuery(msgspec.Struct, frozen=True):
-    """A page of a conversation (`conversation_id`) or of a person's mailbox (`account_id`, maybe with one conversation).
+    """A page of a conversation or of a person's mailbox.
 
-    Bounds are exclusive log numbers; 0 means none. `start_ms`/`end_ms` are inclusive times, 0 for none. With `newest` the
-    page is taken from the end of the range, else from its start; events always come oldest first. `kinds` filters.
+    `conversation_id` names the one, `account_id` the other; with both, one conversation of the mailbox.
+
+    Bounds are exclusive log numbers; 0 means none. `start_ms`/`end_ms` are inclusive times, 0 for none. With
+    `newest` the page is taken from the end of the range, else from its start; events always come oldest
+    first. `kinds` filters.
     """
 
     conversation_id: int = 0
@@ -187,7 +197,8 @@ class PageQuery(msgspec.Struct, frozen=True):
 class Page(msgspec.Struct):
     """Events of a page, oldest first; `complete`: nothing more in the direction of reading.
 
-    `relations` holds, by log number of the target, what was said about the events of the page (edits, deletions, reactions).
+    `relations` holds, by log number of the target, what was said about the events of the page (edits,
+    deletions, reactions).
     """
 
     events: list[Event]
@@ -205,7 +216,8 @@ class LogStore(Protocol):
     def append(self, batch: Batch, done: Callable[[Batch, StoreError | None], None]) -> None:
         """Write `batch` in one transaction and flush it to the disk, then call `done` on the core's thread.
 
-        One batch at a time; `done` is never called before this returns. A batch whose commit failed is not in the store when `done` is called with an error.
+        One batch at a time; `done` is never called before this returns. A batch whose commit failed is not in
+        the store when `done` is called with an error.
         """
         ...
 
@@ -246,7 +258,10 @@ class LogStore(Protocol):
         ...
 
     def member_since(self, conversation_id: int, actor_id: int) -> int:
-        """Return the first position of the actor's current membership; beyond every position if there is none."""
+        """Return the first position of the actor's current membership.
+
+        Beyond every position if there is none.
+        """
         ...
 
     def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:

@@ -1,14 +1,14 @@
 """The contract between the server and its protocols.
 
-A protocol package's `server.py` has one public function, `front_end(config, environment) -> FrontEnd`. The app opens a
-listener for each of its `doors`, and gives each new connection to `connect`, which returns the handler that hears
-the bytes (`sabir.net.connection.Handler`): the session. A session is that handler on the side of the net and
-`sabir.core.ports.Session` on the side of the core.
+A protocol package's `server.py` has one public function, `front_end(config, environment) -> FrontEnd`. The
+app opens a listener for each of its `doors`, and gives each new connection to `connect`, which returns the
+handler that hears the bytes (`sabir.net.connection.Handler`): the session. A session is that handler on the
+side of the net and `sabir.core.ports.Session` on the side of the core.
 
-Order. What the client sent first takes effect first (DATAMODEL 1.5). Posts, and whatever else a service does through
-the log's queue (all of `rooms`, `moderation`, `roster`, `accounts`, `reads.mark`), keep their order by themselves. Anything else
-(presence, relays, typing, queries) goes through the session's `Turnstile`, which lets it pass at once if nothing of this
-session waits, and puts it into the log's queue if something does.
+Order. What the client sent first takes effect first (DATAMODEL 1.5). Posts, and whatever else a service does
+through the log's queue (all of `rooms`, `moderation`, `roster`, `accounts`, `reads.mark`), keep their order
+by themselves. Anything else (presence, relays, typing, queries) goes through the session's `Turnstile`, which
+lets it pass at once if nothing of this session waits, and puts it into the log's queue if something does.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ class Door:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What a front end is given. `plain_logins`: passwords may travel without TLS (`--ports auto`, on loopback)."""
+    """What a front end is given.
+
+    `plain_logins`: passwords may travel without TLS (`--ports auto`, on loopback).
+    """
 
     services: Services
     domain: str
@@ -95,8 +98,8 @@ class Ending(Enum):
 class Turnstile:
     """Lets the effects of one session happen in the order sent.
 
-    A session calls `enter` with each post or other queued item and `leave` with its outcome, and runs whatever else has an
-    effect through `run`. Pings and acknowledgements need not pass.
+    A session calls `enter` with each post or other queued item and `leave` with its outcome, and runs
+    whatever else has an effect through `run`. Pings and acknowledgements need not pass.
     """
 
     def __init__(self, log: Log) -> None:

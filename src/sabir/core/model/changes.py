@@ -1,8 +1,8 @@
 """Durable things that are not messages: latest value only, numbered by the same counter as the log.
 
-One struct per table of DATAMODEL section 2; the field names are the columns. Storage upserts a row by its key, or
-deletes it where `gone` is true (rows of tables with `changed_seq` stay, with a null value, until swept).
-`changed_seq` is filled in when the batch is numbered.
+One struct per table of DATAMODEL section 2; the field names are the columns. Storage upserts a row by its
+key, or deletes it where `gone` is true (rows of tables with `changed_seq` stay, with a null value, until
+swept). `changed_seq` is filled in when the batch is numbered.
 """
 
 from __future__ import annotations
@@ -99,7 +99,10 @@ class StateRow(Change):
 
 
 class RelationRow(Change):
-    """relations; key: target_seq, kind, actor_id, key. `seq` is the entry that made it (filled at numbering)."""
+    """relations; key: target_seq, kind, actor_id, key.
+
+    `seq` is the entry that made it (filled at numbering).
+    """
 
     target_seq: int
     kind: int

@@ -35,7 +35,9 @@ class Role(IntEnum):
 
     BANNED = -1
     NONE = 0
-    """Not a member: may join if the room is open, and then counts as `MEMBER` or, where moderated, `VISITOR`."""
+    """Not a member: may join if the room is open, and then counts as `MEMBER` or, where moderated,
+    `VISITOR`.
+    """
     VISITOR = 1
     """May read, not speak, where the room is moderated."""
     MEMBER = 2
@@ -89,7 +91,9 @@ class RoomConfig(msgspec.Struct, frozen=True):
     invites_by_members: bool = False
     """Members, not only moderators, may invite into a members-only room."""
     anonymous: bool = True
-    """Only moderators see the accounts behind nicks (MUC semi-anonymous); IRC names are account names anyway."""
+    """Only moderators see the accounts behind nicks (MUC semi-anonymous); IRC names are account names
+    anyway.
+    """
     private_messages: bool = True
 
 
@@ -127,8 +131,8 @@ class Member:
 class Attendee:
     """An actor who is in a room now, through one session or more: one participant in every roster.
 
-    `sessions` keeps, for each session, the presence that it sends to this room in its own protocol's form (b"" for
-    none). `role` is the effective role: that of the member, or the room's default.
+    `sessions` keeps, for each session, the presence that it sends to this room in its own protocol's form
+    (b"" for none). `role` is the effective role: that of the member, or the room's default.
     """
 
     def __init__(self, actor: Actor, nick: str, role: Role, occupant_id: str, joined_ms: int) -> None:
@@ -138,7 +142,9 @@ class Attendee:
         self.occupant_id = occupant_id
         self.joined_ms = joined_ms
         self.count = 0
-        """Sessions that have joined, those included whose join still waits for its commit; `sessions` has the others."""
+        """Sessions that have joined, those included whose join still waits for its commit; `sessions` has the
+        others.
+        """
         self.sessions: dict[Session, bytes] = {}
         self.away = ""
         """The away message, or the empty string when present."""

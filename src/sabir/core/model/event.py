@@ -41,18 +41,22 @@ NOTICE: Final = 4
 """Automatic; never answer it."""
 EMOTE: Final = 8
 SILENT: Final = 16
-"""Stored, but not shown live to readers of other protocols (a reaction without a fallback, a state change)."""
+"""Stored, but not shown live to readers of other protocols (a reaction without a fallback, a state
+change).
+"""
 
 CORE: Final = "core"
-"""`Event.protocol` of entries that the core itself wrote; their native form is a `sabir.core.model.state` value."""
+"""`Event.protocol` of entries that the core itself wrote; their native form is a `sabir.core.model.state`
+value.
+"""
 
 
 class Draft:
     """What a session wants appended to a conversation's log.
 
-    `native` is the sanitised payload (DATAMODEL 1.4). The target of an edit, deletion, reaction or reply is named by
-    `target_id` (our event id) or, where only the sender's own id is known, by `target_native` (looked up among
-    the native ids that `target_actor`, or else the sender, gave).
+    `native` is the sanitised payload (DATAMODEL 1.4). The target of an edit, deletion, reaction or reply is
+    named by `target_id` (our event id) or, where only the sender's own id is known, by `target_native`
+    (looked up among the native ids that `target_actor`, or else the sender, gave).
     """
 
     def __init__(
@@ -91,8 +95,8 @@ class Event:
     """An entry of a conversation's log. Numbers are those of DATAMODEL 1.6; 0 where one does not apply.
 
     `cache` holds renderings by (protocol, variant), so that a thousand readers share one bytes object; it is
-    never the only copy. `resource` and `to_resource` are the sender's device name and the addressed one, known only
-    while the event is live (a front end that needs them later keeps them in `native`).
+    never the only copy. `resource` and `to_resource` are the sender's device name and the addressed one,
+    known only while the event is live (a front end that needs them later keeps them in `native`).
     """
 
     def __init__(

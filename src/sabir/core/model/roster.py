@@ -11,8 +11,8 @@ from sabir.core.model.actor import Actor
 class Contact:
     """One contact. `watches`: the owner sees the contact's presence; `watched`: the other way round.
 
-    `asked` is an outgoing request without an answer, `asking` an incoming one (kept until answered). A contact that
-    exists only because of an incoming request is not `listed`.
+    `asked` is an outgoing request without an answer, `asking` an incoming one (kept until answered). A
+    contact that exists only because of an incoming request is not `listed`.
     """
 
     actor: Actor

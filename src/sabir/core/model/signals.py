@@ -135,7 +135,10 @@ class SubscriptionAsked:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionAnswered:
-    """`actor` granted (`granted`) or revoked what one may see (`own` false), or no longer watches us (`own` true)."""
+    """`actor` granted (`granted`) or revoked what one may see (`own` false).
+
+    Or no longer watches us (`own` true).
+    """
 
     actor: Actor
     granted: bool
@@ -208,7 +211,10 @@ class Relayed:
 
 @dataclass(frozen=True, slots=True)
 class Whispered:
-    """A private message between two participants of a room: text for other protocols, `native` for its own."""
+    """A private message between two participants of a room.
+
+    Text for other protocols, `native` for its own.
+    """
 
     conversation: Conversation
     actor: Actor

@@ -11,7 +11,10 @@ from sabir.core.model.conversation import Membership, Role, RoomConfig
 
 
 class MemberChanged(msgspec.Struct, frozen=True, tag="member"):
-    """An actor's membership or role changed. `by` is the actor who did it; equal to `actor` for join and leave."""
+    """An actor's membership or role changed.
+
+    `by` is the actor who did it; equal to `actor` for join and leave.
+    """
 
     actor: int
     nick: str

@@ -1,6 +1,7 @@
 """The use cases: what sessions call, and nothing else of the core.
 
-Outcomes come through callbacks, in the order asked (`sabir.core.log`); what can be answered from memory answers at once.
+Outcomes come through callbacks, in the order asked (`sabir.core.log`); what can be answered from memory
+answers at once.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ def assemble(
 ) -> Services:
     """Load the store and put the services over it.
 
-    `ids` makes the source of event ids from the time (ms) of the last one given; `secret` (32 bytes, kept with the
-    data) keys occupant ids; `limited` false turns rates off.
+    `ids` makes the source of event ids from the time (ms) of the last one given; `secret` (32 bytes, kept
+    with the data) keys occupant ids; `limited` false turns rates off.
     """
     policy = policy or PolicyConfig()
     snapshot = store.load()

@@ -53,7 +53,10 @@ class Accounts:
         then: Callable[[Account], None],
         refused: Callable[[Refusal], None],
     ) -> None:
-        """Make an account; `then` is called once it is durable. Takes milliseconds of CPU for the verifiers."""
+        """Make an account; `then` is called once it is durable.
+
+        Takes milliseconds of CPU for the verifiers.
+        """
         if not NAME.match(name) or name in RESERVED:
             refused(Refusal.NAME_INVALID)
         elif not password:
@@ -142,9 +145,12 @@ class Accounts:
         self._log.append(Operation(form, done, refused))
 
     def guest(self, protocol: str, nick: str) -> Actor | None:
-        """Return an actor for somebody who has not logged in, or None if the nick is taken or an account's name.
+        """Return an actor for somebody who has not logged in.
 
-        Guests live in memory and are given a stored actor when they first enter the log; `release_guest` ends them.
+        Or None if the nick is taken or an account's name.
+
+        Guests live in memory and are given a stored actor when they first enter the log; `release_guest` ends
+        them.
         """
         folded = nick.casefold()
         if self._directory.account(folded) is not None or folded in self._guests:

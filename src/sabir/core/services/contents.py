@@ -20,16 +20,16 @@ class Contents:
     def of(self, event: Event) -> Content:
         """Return the content of `event`.
 
-        An encrypted event has none but a line that says so (ARCHITECTURE 3: never silently broken), an erased one is empty.
+        An encrypted event has none but a line that says so (ARCHITECTURE 3: never silently broken), an erased
+        one is empty.
         """
         content = event.content
         if content is None:
             if event.erased:
                 content = text("")
             elif event.flags & ENCRYPTED:
-                content = text(
-                    f"[encrypted message: open it in a client of {event.protocol.upper()} that can decrypt it]"
-                )
+                name = event.protocol.upper()
+                content = text(f"[encrypted message: open it in an {name} client that can decrypt it]")
             else:
                 content = self._translators[event.protocol].content_of(event)
             event.content = content

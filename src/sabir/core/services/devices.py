@@ -15,7 +15,9 @@ from sabir.core.model.event import Event
 from sabir.core.ports import LogStore, Page, PageQuery, Scheduler, Session
 
 SAVE_MS = 5_000
-"""How long a delivery cursor may wait for its write: after a crash the device sees these messages again, by the same ids."""
+"""How long a delivery cursor may wait for its write: after a crash the device sees these messages again, by
+the same ids.
+"""
 
 
 class Devices:
@@ -39,7 +41,10 @@ class Devices:
         self._dirty: dict[int, Account] = {}
 
     def log_in(self, session: Session) -> None:
-        """Take a session in: it gets events from now on. Another of the same account and device name is ended."""
+        """Take a session in: it gets events from now on.
+
+        Another of the same account and device name is ended.
+        """
         if session.account is not None and session.resource:
             other = self._sessions.named(session.account.id, session.resource)
             if other is not None and other is not session:

@@ -24,7 +24,10 @@ class History:
         self._store = store
 
     def may_read(self, conversation: Conversation, actor: Actor) -> Refusal | None:
-        """Return why `actor` may not read the log of `conversation`: who may join may read (DATAMODEL 1.7b)."""
+        """Return why `actor` may not read the log of `conversation`.
+
+        Who may join may read (DATAMODEL 1.7b).
+        """
         if not conversation.is_room:
             return (
                 None if any(party.actor is actor for party in conversation.parties) else Refusal.ROOM_UNKNOWN
@@ -40,7 +43,10 @@ class History:
     def page(
         self, conversation: Conversation, actor: Actor, query: PageQuery, then: Callable[[Page], None]
     ) -> Refusal | None:
-        """Read a page of one conversation; `then` gets it later. Returns why not, if so, and `then` is not called."""
+        """Read a page of one conversation; `then` gets it later.
+
+        Returns why not, if so, and `then` is not called.
+        """
         refusal = self.may_read(conversation, actor)
         if refusal is None:
             query = msgspec.structs.replace(query, conversation_id=conversation.id, account_id=0)
@@ -63,7 +69,10 @@ class History:
         self._store.page(msgspec.structs.replace(query, account_id=account.id, conversation_id=number), then)
 
     def latest_directs(self, account: Account, limit: int) -> list[tuple[Conversation, int]]:
-        """Return the direct conversations of `account` with the log number of their last entry, latest first."""
+        """Return the direct conversations of `account` with the log number of their last entry.
+
+        Latest first.
+        """
         found = self._store.mailbox_heads(account.id, limit)
         return [
             (conversation, seq)

@@ -25,7 +25,9 @@ _RECENT: Final = 16_384
 
 
 class Recent:
-    """The latest entries by our id and by their sender's own: what edits, replies and resent messages mostly name.
+    """The latest entries by our id and by their sender's own.
+
+    What edits, replies and resent messages mostly name.
 
     A cache of the store that also knows what is not committed yet. Bounded; oldest out first.
     """
@@ -131,8 +133,8 @@ class Messaging:
     def post(self, session: Session, conversation: Conversation, draft: Draft, token: object = None) -> None:
         """Queue `draft` for the log of `conversation`.
 
-        The outcome reaches `session` in the order of its posts: `session.posted(conversation, event, token)` once it is
-        durable, or `session.refused(refusal, token)`, e.g. `Refusal.NOT_ATTENDING`.
+        The outcome reaches `session` in the order of its posts: `session.posted(conversation, event, token)`
+        once it is durable, or `session.refused(refusal, token)`, e.g. `Refusal.NOT_ATTENDING`.
         """
         log = self._log
         refusal = self._too_much(session, len(draft.native))
@@ -150,11 +152,14 @@ class Messaging:
         emojis: Iterable[str],
         token: object = None,
     ) -> None:
-        """Make `emojis` the whole set of the sender's reactions to the draft's target (XEP-0444: the set replaces the former).
+        """Make `emojis` the whole set of the sender's reactions to the draft's target (XEP-0444.
 
-        One event per difference (DATAMODEL 4), each with the native form of `draft`; none if nothing changed, and
-        then `session.posted` is not called but `session.refused` neither: the set is as asked. So that the session can count,
-        `token`, if it is callable, is called with the events at the end in any case but refusal.
+        The set replaces the former).
+
+        One event per difference (DATAMODEL 4), each with the native form of `draft`; none if nothing changed,
+        and then `session.posted` is not called but `session.refused` neither: the set is as asked. So that
+        the session can count, `token`, if it is callable, is called with the events at the end in any case
+        but refusal.
         """
         wanted = dict.fromkeys(emojis)
         self._react(session, conversation, draft, lambda have: wanted, token)
@@ -237,7 +242,10 @@ class Messaging:
         }
 
     def open_direct(self, one: Account, other: Account) -> Conversation:
-        """Return the direct conversation of two accounts, made if need be (and stored with its first entry)."""
+        """Return the direct conversation of two accounts, made if need be.
+
+        And stored with its first entry.
+        """
         conversation = self._directory.direct(one, other)
         if conversation is None:
             number = self._directory.last_conversation_id + 1
@@ -292,7 +300,10 @@ class Messaging:
         return event
 
     def find_repeat(self, session: Session, conversation: Conversation, draft: Draft) -> Event | None:
-        """Return the stored event of which `draft` is a repeat: same id, conversation and payload within a day."""
+        """Return the stored event of which `draft` is a repeat.
+
+        Same id, conversation and payload within a day.
+        """
         recent = self._recent.by_native(session.actor.id, draft.native_id)
         seq = recent[0] if recent is not None else 0
         if not seq:

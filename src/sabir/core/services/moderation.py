@@ -1,4 +1,7 @@
-"""What moderators, admins and owners do in a room: topic, roles, kicks, bans, invitations, configuration, its end."""
+"""What moderators, admins and owners do in a room.
+
+Topic, roles, kicks, bans, invitations, configuration, its end.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,10 @@ Refused = Callable[[Refusal], None]
 
 
 class Moderation:
-    """Changes to a room by those who may. Each is an entry of its log, and takes effect at its place there."""
+    """Changes to a room by those who may.
+
+    Each is an entry of its log, and takes effect at its place there.
+    """
 
     def __init__(self, log: Log, directory: Directory, sessions: Sessions, rooms: Rooms) -> None:
         self._log = log
@@ -144,7 +150,10 @@ class Moderation:
         then: Then,
         refused: Refused,
     ) -> None:
-        """Give `target` a stored role; `Role.BANNED` puts it out too, `Role.NONE` ends it. `session` None: an operator."""
+        """Give `target` a stored role; `Role.BANNED` puts it out too, `Role.NONE` ends it.
+
+        `session` None: an operator.
+        """
         made: list[tuple[Role, Role, Attendee | None, str, Event]] = []
 
         def form(log: Log) -> Refusal | None:
@@ -244,7 +253,10 @@ class Moderation:
         then: Then,
         refused: Refused,
     ) -> None:
-        """Replace the configuration. An owner may all; moderators what IRC operators set by MODE (i, m, k, l, t, s)."""
+        """Replace the configuration.
+
+        An owner may all; moderators what IRC operators set by MODE (i, m, k, l, t, s).
+        """
         out: list[Attendee] = []
         told: list[tuple[Event, str]] = []
 
@@ -275,7 +287,8 @@ class Moderation:
                 )
             )
             for attendee in list(conversation.attendees.values()):
-                # XEP-0045 §10.2.1: when a room becomes members-only, those who are not members go (status 322).
+                # XEP-0045 §10.2.1: when a room becomes members-only, those who are not members go (status
+                # 322).
                 self._apply(log, conversation, attendee)
                 if attendee.actor.id not in conversation.attendees:
                     out.append(attendee)

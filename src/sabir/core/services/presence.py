@@ -65,7 +65,10 @@ class Presences:
         return contact is not None and contact.watches
 
     def direct(self, session: Session, account: Account, resource: str, presence: Presence) -> None:
-        """Send a presence to one account (or one of its devices) whatever the subscriptions (RFC 6121 §4.6)."""
+        """Send a presence to one account.
+
+        Or one of its devices) whatever the subscriptions (RFC 6121 §4.6.
+        """
         if session.actor.name in self._directory.blocks_of(account):
             return
         told = PresenceChanged(session.actor, session.resource, presence)

@@ -17,7 +17,10 @@ from sabir.core.ports import LogStore, Session
 
 
 class Reads:
-    """Markers are changes (durable, only the latest counts); typing and the notice of a receipt are signals."""
+    """Markers are changes (durable, only the latest counts).
+
+    Typing and the notice of a receipt are signals.
+    """
 
     def __init__(self, log: Log, directory: Directory, sessions: Sessions, store: LogStore) -> None:
         self._log = log
@@ -44,7 +47,8 @@ class Reads:
     ) -> None:
         """Move the marker of the session's account up to `event`; never backwards.
 
-        Its other sessions get `ReadMarked`, and `then` is called once the marker is durable (or was further already).
+        Its other sessions get `ReadMarked`, and `then` is called once the marker is durable (or was further
+        already).
         """
         account = session.account
         if account is None:
@@ -94,7 +98,10 @@ class Reads:
         to_resource: str = "",
         native: bytes = b"",
     ) -> None:
-        """Tell the writer of `event` how far it got, and keep that (PROTOCOLS 3.2); `event` None: only the notice goes out."""
+        """Tell the writer of `event` how far it got, and keep that (PROTOCOLS 3.2); `event` None.
+
+        Only the notice goes out.
+        """
         nick = session.actor.name
         if conversation.is_room:
             attendee = conversation.attendees.get(session.actor.id)

@@ -27,7 +27,10 @@ class Relays:
         return None
 
     def to_account(self, session: Session, account: Account, payload: bytes) -> int:
-        """Give `payload` to every device of `account` that speaks the session's protocol; returns how many."""
+        """Give `payload` to every device of `account` that speaks the session's protocol.
+
+        Returns how many.
+        """
         if self._blocked(session, account):
             return 0
         told = Relayed(session.protocol, payload, session.actor, session.resource)

@@ -1,10 +1,11 @@
 """Rooms: creating, joining and leaving, and who attends them now.
 
-Everything here is an item of the log's queue, even where nothing is written: so it takes its place among the posts of the same
-session (a part never overtakes the message before it), and policy sees the effect of whatever came earlier.
+Everything here is an item of the log's queue, even where nothing is written: so it takes its place among the
+posts of the same session (a part never overtakes the message before it), and policy sees the effect of
+whatever came earlier.
 
-While an item forms, `Conversation.attendees` and `nicks` change at once; `listeners`, `Attendee.sessions` and the
-signals follow when it is durable.
+While an item forms, `Conversation.attendees` and `nicks` change at once; `listeners`, `Attendee.sessions` and
+the signals follow when it is durable.
 """
 
 from __future__ import annotations
@@ -120,9 +121,9 @@ class Rooms:
     ) -> None:
         """Attend a room, which is made if need be and policy allows.
 
-        `durable`: joining is membership in the session's protocol (IRC JOIN), not only attendance (XMPP). If the actor attends
-        already, the session is added under the nick in use, whatever `nick` says. `then` is called before the
-        others are told; `address` (nick!user@host) is what ban masks are compared with.
+        `durable`: joining is membership in the session's protocol (IRC JOIN), not only attendance (XMPP). If
+        the actor attends already, the session is added under the nick in use, whatever `nick` says. `then` is
+        called before the others are told; `address` (nick!user@host) is what ban masks are compared with.
         """
         outcome: list[Joined] = []
 
@@ -203,7 +204,10 @@ class Rooms:
         then: Callable[[Attendee], None],
         refused: Refused,
     ) -> None:
-        """Change the nick under which the actor is shown in a room; everyone there is told, the session included."""
+        """Change the nick under which the actor is shown in a room.
+
+        Everyone there is told, the session included.
+        """
         changed: list[tuple[Attendee, str]] = []
 
         def form(log: Log) -> Refusal | None:
@@ -230,7 +234,10 @@ class Rooms:
         self._log.append(Operation(form, done, refused))
 
     def show(self, session: Session, conversation: Conversation, presence: bytes, away: str) -> None:
-        """Change what the session shows of itself in a room: its protocol's own presence, and the away message."""
+        """Change what the session shows of itself in a room.
+
+        Its protocol's own presence, and the away message.
+        """
         attendee = conversation.listeners.get(session)
         if attendee is not None:
             attendee.sessions[session] = presence
@@ -241,7 +248,10 @@ class Rooms:
     def whisper(
         self, session: Session, conversation: Conversation, nick: str, text: str, native: bytes
     ) -> Refusal | None:
-        """Send a private message from one participant to another. Not in the log: it is nobody's history but theirs."""
+        """Send a private message from one participant to another.
+
+        Not in the log: it is nobody's history but theirs.
+        """
         sender = conversation.listeners.get(session)
         if sender is None:
             return Refusal.NOT_ATTENDING
@@ -266,7 +276,10 @@ class Rooms:
         return None if actor_id is None else conversation.attendees.get(actor_id)
 
     def occupant_id(self, conversation: Conversation, actor: Actor) -> str:
-        """Return a stable, opaque id of an actor in one room (XEP-0421 §3): keyed, so nobody can compute it."""
+        """Return a stable, opaque id of an actor in one room (XEP-0421 §3).
+
+        Keyed, so nobody can compute it.
+        """
         text = conversation.uuid + actor.id.to_bytes(8, "big")
         return hashlib.blake2b(text, key=self._secret[:64], digest_size=20).hexdigest()
 
@@ -278,7 +291,10 @@ class Rooms:
         *,
         about: Attendee | None = None,
     ) -> None:
-        """Signal to everyone in a room; in a big one, comings and goings only to moderators and the one concerned."""
+        """Signal to everyone in a room.
+
+        In a big one, comings and goings only to moderators and the one concerned.
+        """
         big = about is not None and len(conversation.attendees) > self._config.big_room
         for session, attendee in list(conversation.listeners.items()):
             if session is but or (big and attendee is not about and attendee.role < Role.MODERATOR):
@@ -288,7 +304,10 @@ class Rooms:
     def expel(
         self, conversation: Conversation, attendee: Attendee, cause: Cause, by_nick: str, reason: str
     ) -> None:
-        """Take out the sessions of somebody whose attendance a formed item has ended, and tell everyone, those included."""
+        """Take out the sessions of somebody whose attendance a formed item has ended.
+
+        And tell everyone, those included.
+        """
         told = Departed(conversation, attendee, cause, by_nick, reason)
         self.tell(conversation, told, about=attendee)
         for session in list(attendee.sessions):
@@ -441,7 +460,10 @@ class Rooms:
         )
 
     def _check_nick(self, conversation: Conversation, actor: Actor, nick: str) -> Refusal | None:
-        """Refuse nicks that are in use or that are the account name of somebody else (nobody can pose as another)."""
+        """Refuse nicks that are in use or that are the account name of somebody else.
+
+        Nobody can pose as another.
+        """
         if not nick or len(nick) > MAX_NICK or not nick.isprintable() or nick != nick.strip():
             return Refusal.NICK_INVALID
         folded = fold(nick)
@@ -454,7 +476,10 @@ class Rooms:
 
 
 def is_room_name(name: str) -> bool:
-    """Return whether a new room may be called so: valid as a JID localpart and, behind `#`, as an IRC channel."""
+    """Return whether a new room may be called so.
+
+    Valid as a JID localpart and, behind `#`, as an IRC channel.
+    """
     if not 0 < len(name) <= MAX_ROOM_NAME or not name.isprintable():
         return False
     return not any(char in " ,:\"&'/<>@#\\" for char in name)

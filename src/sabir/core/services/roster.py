@@ -1,7 +1,8 @@
 """Contact lists, subscriptions to presence, and blocking.
 
-The states are those of RFC 6121 Appendix A in the core's words: "none + pending out" is `asked`, "to" is `watches`,
-"from" is `watched`, "both" is the two, "pending in" is `asking`. Each operation changes both sides in one transaction.
+The states are those of RFC 6121 Appendix A in the core's words: "none + pending out" is `asked`, "to" is
+`watches`, "from" is `watched`, "both" is the two, "pending in" is `asking`. Each operation changes both sides
+in one transaction.
 """
 
 from __future__ import annotations
