@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -40,7 +41,9 @@ def entries(section: type[Any]) -> list[Entry]:
 
 def summary(section: type[Any]) -> str:
     """Return what a section is about."""
-    return inspect.cleandoc(section.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+    text = _flat(inspect.cleandoc(section.__doc__ or "").split("\n\n")[0])
+    about = re.sub(r"^Settings under `\[\w+\]`[:.] ?", "", text)
+    return about[:1].upper() + about[1:]
 
 
 def sample(chosen: Mapping[str, Mapping[str, object]]) -> str:

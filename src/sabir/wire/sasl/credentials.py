@@ -40,7 +40,7 @@ def make_verifier(
 
 
 def to_bytes(verifier: ScramVerifier) -> bytes:
-    """Return `verifier` as it is stored: iterations, salt, stored key, server key; the mechanism is the row's key."""
+    """Return `verifier` as it is stored: iterations, salt, stored key, server key; not the mechanism."""
     fields = (str(verifier.iterations).encode(), verifier.salt, verifier.stored_key, verifier.server_key)
     return b",".join(base64.b64encode(field) for field in fields)
 

@@ -19,5 +19,5 @@ def test_a_verifier_survives_being_stored(mechanism: str) -> None:
 
 @pytest.mark.parametrize("damaged", [b"", b"MQ==,AA==,AA==", b"AA==,AA==,AA==,AA=="])
 def test_a_damaged_one_is_refused(damaged: bytes) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"\w+"):
         credentials.from_bytes("SCRAM-SHA-256", damaged)
