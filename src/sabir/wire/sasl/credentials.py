@@ -1,13 +1,10 @@
 """Verifiers: made from a password, checked against one, and faked for names that do not exist."""
 
 import base64
-import base64
 import hashlib
 import hmac
-from collections.abc import Callable
 from typing import Final
 
-from sabir.wire.sasl.messages import ScramSyntaxError, decode_base64
 from sabir.wire.sasl.saslprep import saslprep
 from sabir.wire.sasl.types import ScramVerifier
 
@@ -53,45 +50,6 @@ def from_bytes(mechanism: str, stored: bytes) -> ScramVerifier:
     """
     iterations, salt, stored_key, server_key = (base64.b64decode(field) for field in stored.split(b","))
     return ScramVerifier(mechanism, int(iterations), salt, stored_key, server_key)
-
-
-def stored_verifiers(
-    password: str, randomness: Callable[[int], bytes], iterations: int = DEFAULT_ITERATIONS
-) -> list[tuple[str, bytes]]:
-    """Return (mechanism, stored form) of `password` for each SCRAM mechanism, with new salts.
-
-    Raises:
-        ValueError: a password that SASLprep refuses or that is empty.
-    """
-    return [
-        (name, to_stored(make_verifier(password, name, salt=randomness(SALT_BYTES), iterations=iterations)))
-        for name in HASHES
-    ]
-
-
-def to_stored(verifier: ScramVerifier) -> bytes:
-    """Return the text form of a verifier (RFC 5803 §2): `mechanism$iterations:salt$StoredKey:ServerKey`."""
-    salt, stored, server = (
-        base64.b64encode(part).decode() for part in (verifier.salt, verifier.stored_key, verifier.server_key)
-    )
-    return f"{verifier.mechanism}${verifier.iterations}:{salt}${stored}:{server}".encode()
-
-
-def from_stored(stored: bytes) -> ScramVerifier:
-    """Return what `to_stored` wrote. Raises `ValueError` on anything else."""
-    try:
-        mechanism, how, keys = stored.decode("ascii").split("$")
-        iterations, salt = how.split(":")
-        stored_key, server_key = keys.split(":")
-        return ScramVerifier(
-            mechanism,
-            int(iterations),
-            decode_base64(salt),
-            decode_base64(stored_key),
-            decode_base64(server_key),
-        )
-    except ScramSyntaxError as error:
-        raise ValueError("a damaged verifier") from error
 
 
 def verify_plain(password: str, verifier: ScramVerifier) -> bool:

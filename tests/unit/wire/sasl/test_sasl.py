@@ -5,14 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sabir.wire.sasl.client import ScramClient, client_mechanism
-from sabir.wire.sasl.credentials import (
-    fake_verifier,
-    from_stored,
-    make_verifier,
-    stored_verifiers,
-    to_stored,
-    verify_plain,
-)
+from sabir.wire.sasl.credentials import fake_verifier, make_verifier, verify_plain
 from sabir.wire.sasl.messages import decode_base64
 from sabir.wire.sasl.saslprep import saslprep
 from sabir.wire.sasl.server import SCRAM_MECHANISMS, ScramServer, server_mechanism
@@ -299,19 +292,3 @@ def test_saslprep_maps_as_published(text: str, prepared: str) -> None:
 def test_saslprep_prohibits(text: str) -> None:
     with pytest.raises(ValueError, match=r"prohibits|direction|begin"):
         saslprep(text)
-
-
-def test_a_stored_verifier_is_the_same_when_read_again() -> None:
-    stored = stored_verifiers("pencil", lambda size: bytes(size))
-
-    assert [name for name, _ in stored] == ["SCRAM-SHA-1", "SCRAM-SHA-256"]
-    for name, text in stored:
-        assert text.startswith(f"{name}$4096:AAAAAAAAAAAAAAAAAAAAAA==$".encode())
-        assert to_stored(from_stored(text)) == text
-        assert verify_plain("pencil", from_stored(text))
-
-
-@pytest.mark.parametrize("stored", [b"", b"a$b$c", b"a$1:*$AA==:AA==", b"a$x:AA==$AA==:AA==", b"\xff"])
-def test_a_damaged_verifier_is_an_error(stored: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - whichever part of it is damaged
-        from_stored(stored)
