@@ -28,7 +28,7 @@ class Passwords:
         return made
 
     def make_all(self, passwords: Iterable[str]) -> Iterator[Sequence[tuple[str, bytes]] | None]:
-        """Make the verifiers of many passwords, in their order, on all cores; None for one that is refused."""
+        """Make the verifiers of many, in their order, on all cores; None for one that is refused."""
         # Threads do: the hashing, which is nearly all of the work, lets go of the interpreter.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             yield from pool.map(self._made, passwords)
