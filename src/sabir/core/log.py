@@ -25,7 +25,7 @@ from sabir.core.model.actor import Account
 from sabir.core.model.changes import Change
 from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import CORE, Event, counts_for_pts
-from sabir.core.ports import Batch, Clock, EventIdSource, LogStore, Scheduler, Session, StoreError
+from sabir.core.ports import Batch, Clock, EventIdSource, LogStore, Meter, Scheduler, Session, StoreError
 
 MAX_BATCH_ITEMS: Final = 4096
 MAX_BATCH_BYTES: Final = 4 << 20
@@ -126,6 +126,7 @@ class Log:
         self._held: dict[Session, None] = {}
         self.rolled_back: Callable[[list[Event]], None] | None = None
         """Told of the entries of a batch whose commit failed."""
+        self.meter: Meter | None = None
         self.batches = 0
         self.appended = 0
         self.refusals = 0
@@ -304,12 +305,16 @@ class Log:
         if batch.events or batch.changes:
             self.batches += 1
             self.appended += len(batch.events)
+            if self.meter is not None:
+                self.meter.started()
             self._store.append(batch, self._committed)
         else:
             # Nothing to write, but never answer ahead of the batch whose answer may be on the stack.
             self._scheduler.soon(self._answer)
 
     def _committed(self, batch: Batch, error: StoreError | None) -> None:
+        if self.meter is not None:
+            self.meter.finished(len(batch.events), durable=error is None)
         if error is not None:
             self._roll_back(error)
             return

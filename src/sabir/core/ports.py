@@ -122,6 +122,18 @@ class Session(Protocol):
         ...
 
 
+class Meter(Protocol):
+    """Watches the commits. Called once per batch; one batch is under way at a time."""
+
+    def started(self) -> None:
+        """Note that a batch goes to the store."""
+        ...
+
+    def finished(self, entries: int, *, durable: bool) -> None:
+        """Note that it is durable, or was rolled back."""
+        ...
+
+
 class Batch:
     """What one transaction writes: `events` ascending by seq, and `changes` in the order made.
 

@@ -155,6 +155,8 @@ class Connection:
         """Nothing that is put from now on is sent."""
         self.bytes_in = 0
         self.bytes_out = 0
+        self.frames_in = 0
+        """Frames found in what came; the protocol counts them, rate limits look."""
         self._transport = transport
         self._flusher: Final = flusher
         self._wheel: Final = wheel

@@ -1,0 +1,228 @@
+"""The loop between the net and the front ends: every connection of every protocol goes through here.
+
+A `Guard` stands between a connection and its session. It is the one place that catches `Exception`: a fault
+is logged once, with its traceback, and ends that connection only. It slows down peers that send too fast, and
+it is what a stopping server says goodbye to.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from sabir.base.log import BoundLogger, bind
+from sabir.gateway.contract import Door, FrontEnd
+from sabir.net.config import LimitsConfig
+from sabir.net.connection import Connection, Handler, Unanswered
+from sabir.net.limits import Rate, TokenBucket
+from sabir.net.wheel import Wheel
+
+log = logging.getLogger(__name__)
+
+
+class Traffic:
+    """What is counted per protocol without the help of its sessions."""
+
+    def __init__(self, front_end: FrontEnd) -> None:
+        self.front_end: Final = front_end
+        self.live: Final[set[Guard]] = set()
+        self.connections = 0
+        """All that there ever were."""
+        self.faults = 0
+        self._bytes_in = 0
+        self._bytes_out = 0
+
+    @property
+    def bytes_in(self) -> int:
+        """All bytes received; adding them up costs a look at every live connection."""
+        return self._bytes_in + sum(guard.connection.bytes_in for guard in self.live)
+
+    @property
+    def bytes_out(self) -> int:
+        """All bytes sent."""
+        return self._bytes_out + sum(guard.connection.bytes_out for guard in self.live)
+
+    @property
+    def lagging(self) -> int:
+        """How many clients read too slowly at the moment."""
+        return sum(guard.connection.lagging for guard in self.live)
+
+    def left(self, guard: "Guard") -> None:
+        """Note that a connection is gone."""
+        self.live.discard(guard)
+        self._bytes_in += guard.connection.bytes_in
+        self._bytes_out += guard.connection.bytes_out
+
+
+class Gateway:
+    """All live connections. One per event loop."""
+
+    def __init__(self, wheel: Wheel, limits: LimitsConfig) -> None:
+        self._wheel: Final = wheel
+        self._limits: Final = limits if limits.enabled else None
+        self._empty = asyncio.Event()
+        self._stopping = False
+        self.traffic: Final[dict[str, Traffic]] = {}
+        """By name of the protocol."""
+
+    def connector(self, front_end: FrontEnd, door: Door) -> Callable[[Connection], Handler]:
+        """Return what a listener calls for each connection that comes in through `door`."""
+        traffic = self.traffic.setdefault(front_end.protocol, Traffic(front_end))
+        return lambda connection: self._connect(traffic, door, connection)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Let every session say goodbye, and wait until all have; what is left after `timeout_s` is cut off.
+
+        The listeners must be closed before.
+        """
+        self._stopping = True
+        self._empty.clear()
+        guards = [guard for traffic in self.traffic.values() for guard in traffic.live]
+        if not guards:
+            return
+        log.info("draining", extra={"connections": len(guards)})
+        for guard in guards:
+            guard.shutdown()
+        try:
+            await asyncio.wait_for(self._empty.wait(), timeout_s)
+        except TimeoutError:
+            left = [guard for traffic in self.traffic.values() for guard in traffic.live]
+            log.warning("connections cut off", extra={"connections": len(left)})
+            for guard in left:
+                guard.connection.abort("server stopped")
+
+    def gone(self, traffic: Traffic, guard: "Guard") -> None:
+        """Note that a connection is gone."""
+        traffic.left(guard)
+        if self._stopping and not any(each.live for each in self.traffic.values()):
+            self._empty.set()
+
+    def _connect(self, traffic: Traffic, door: Door, connection: Connection) -> Handler:
+        traffic.connections += 1
+        front_end = traffic.front_end
+        try:
+            handler = front_end.connect(connection, door)
+        except Exception:
+            traffic.faults += 1
+            connection_log(connection, front_end.protocol).exception("session cannot be made")
+            connection.abort("fault")
+            return Unanswered()
+        guard = Guard(self, traffic, connection, handler, self._allowance())
+        traffic.live.add(guard)
+        if self._stopping:
+            guard.shutdown()
+        return guard
+
+    def _allowance(self) -> "Allowance | None":
+        return Allowance(self._limits, self._wheel) if self._limits is not None else None
+
+
+class Allowance:
+    """How much one connection may send: bytes and frames, each with a burst. Time is that of the wheel."""
+
+    def __init__(self, limits: LimitsConfig, wheel: Wheel) -> None:
+        self._wheel: Final = wheel
+        self._bytes: Final = TokenBucket(Rate(limits.bytes_per_s, limits.burst_bytes), wheel.now_ms)
+        self._frames: Final = TokenBucket(Rate(limits.frames_per_s, limits.burst_frames), wheel.now_ms)
+        self._counted = 0
+
+    def charge(self, size_bytes: int, frames: int) -> int:
+        """Count `size_bytes`, and the `frames` so far; return until when to read nothing, 0 = go on."""
+        now_ms = self._wheel.now_ms
+        wait_ms = self._bytes.charge(now_ms, size_bytes)
+        if frames != self._counted:
+            wait_ms = max(wait_ms, self._frames.charge(now_ms, frames - self._counted))
+            self._counted = frames
+        return now_ms + wait_ms if wait_ms else 0
+
+
+class Guard:
+    """Between one connection and its session; see the module's text."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        traffic: Traffic,
+        connection: Connection,
+        handler: Handler,
+        allowance: Allowance | None,
+    ) -> None:
+        self.connection: Final = connection
+        self._gateway: Final = gateway
+        self._traffic: Final = traffic
+        self._handler: Final = handler
+        self._allowance: Final = allowance
+
+    def receive(self, data: bytes) -> None:
+        """Pass `data` on; then slow the peer down if it was too much."""
+        try:
+            self._handler.receive(data)
+        except Exception:
+            self._fault()
+        if self._allowance is not None:
+            until_ms = self._allowance.charge(len(data), self.connection.frames_in)
+            if until_ms:
+                self.connection.hold_reading(until_ms)
+
+    def lag(self) -> None:
+        """Pass it on."""
+        try:
+            self._handler.lag()
+        except Exception:
+            self._fault()
+
+    def catch_up(self) -> None:
+        """Pass it on."""
+        try:
+            self._handler.catch_up()
+        except Exception:
+            self._fault()
+
+    def tick(self, now_ms: int) -> None:
+        """Pass it on."""
+        try:
+            self._handler.tick(now_ms)
+        except Exception:
+            self._fault()
+
+    def next_deadline_ms(self) -> int:
+        """Return that of the session."""
+        try:
+            return self._handler.next_deadline_ms()
+        except Exception:
+            self._fault()
+            return 0
+
+    def shutdown(self) -> None:
+        """Pass it on."""
+        try:
+            self._handler.shutdown()
+        except Exception:
+            self._fault()
+
+    def closed(self, reason: str) -> None:
+        """Pass it on, and forget the connection."""
+        try:
+            self._handler.closed(reason)
+        except Exception:
+            self._fault()
+        self._gateway.gone(self._traffic, self)
+        connection = self.connection
+        self._log().info(
+            "connection closed",
+            extra={"reason": reason, "bytes_in": connection.bytes_in, "bytes_out": connection.bytes_out},
+        )
+
+    def _fault(self) -> None:
+        self._traffic.faults += 1
+        self._log().exception("fault in a session")
+        # Not an abort: what the session had put before it failed is good, and may say why it ends.
+        self.connection.close()
+
+    def _log(self) -> BoundLogger:
+        return connection_log(self.connection, self._traffic.front_end.protocol)
+
+
+def connection_log(connection: Connection, protocol: str) -> BoundLogger:
+    """Return a logger whose lines name the connection; made when there is something to say, not kept."""
+    return bind(log, conn=connection.id, peer=connection.peer, protocol=protocol)
