@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from tests.crossing.driver import Listener, Server
@@ -41,19 +41,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         subprocess.Popen([*_SABIR, "serve", *flags], stdout=out, stderr=out) as process,
     ):
         try:
-            yield _ready(process, ready, log)
+            told = _ready(process, ready, log)
+            found = {name: Listener(one["host"], one["port"]) for name, one in told["listeners"].items()}
+            yield Server(told["domain"], next(data.rglob("certificate.pem")), found)
         finally:
             process.terminate()
             assert process.wait(timeout=20) == 0, log.read_text()
     assert "Traceback" not in log.read_text(), log.read_text()
 
 
-def _ready(process: subprocess.Popen[bytes], ready: Path, log: Path) -> Server:
+def _ready(process: subprocess.Popen[bytes], ready: Path, log: Path) -> Any:
     for _ in range(_START_TRIES):
         if ready.exists():
-            told = json.loads(ready.read_text())
-            found = {name: Listener(one["host"], one["port"]) for name, one in told["listeners"].items()}
-            return Server(told["domain"], found)
+            return json.loads(ready.read_text())
         try:
             process.wait(timeout=_TRY_S)
         except subprocess.TimeoutExpired:

@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 
 from tests.crossing.words import Observation, Where
@@ -26,9 +27,10 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that is running: its domain, and its listeners by name."""
+    """A server that is running: its domain, its listeners by name, and the certificate to trust."""
 
     domain: str
+    certificate: Path
     listeners: dict[str, Listener]
 
 

@@ -151,7 +151,7 @@ class IrcDriver:
         if self._caps:
             await self._negotiate(login)
         else:
-            self._send(f"PASS {login.password}")
+            self._send(f"PASS :{login.password}")
         self._send(f"NICK {login.name}")
         self._send(f"USER {login.name} 0 * :{login.name}")
         if self._caps:

@@ -12,6 +12,7 @@ from typing import Final
 from tests.crossing.driver import Driver
 from tests.crossing.irc import IrcDriver
 from tests.crossing.words import (
+    GONE,
     Banned,
     Corrected,
     InPieces,
@@ -348,7 +349,7 @@ HISTORY: Final = (
                 Corrected(WRITER, "helo", "hello"),
                 Said(WRITER, "anybody?", reply_to="helo"),
                 Reacted(WRITER, "anybody?", "👀"),
-                Retracted(WRITER, "oops"),
+                Retracted(WRITER, GONE),
                 Said(WRITER, LAST),
             ),
             PLAIN: (

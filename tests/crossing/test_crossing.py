@@ -147,8 +147,11 @@ async def _look_back(
     async with _online(server, writer_kind, WRITER) as writer:
         if not row.direct:
             await writer.join(room)
-        await row.act(Scene(writer, place_of(row.direct, room, READER)))
-    async with _online(server, reader_kind, READER) as reader:
-        if not row.direct:
-            await reader.join(room)
-        return await reader.history(place_of(row.direct, room, WRITER), LAST)
+        here, there = place_of(row.direct, room, READER), place_of(row.direct, room, WRITER)
+        await writer.say(here, f"start of {room}")
+        await row.act(Scene(writer, here))
+        async with _online(server, reader_kind, READER) as reader:
+            if not row.direct:
+                await reader.join(room)
+            found = await reader.history(there, LAST)
+            return found[found.index(Said(WRITER, f"start of {room}")) + 1 :]

@@ -5,10 +5,13 @@ client showed, so that an id that leads nowhere is seen as a failure.
 """
 
 from dataclasses import dataclass
-from typing import NewType, TypeAlias
+from typing import Final, NewType, TypeAlias
 
 Where = NewType("Where", str)
 """`lobby` is a room, `@bob` the direct conversation with bob."""
+
+
+GONE: Final = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Corrected:
 
 @dataclass(frozen=True, slots=True)
 class Retracted:
-    """`target` was taken back."""
+    """`target` was taken back; it is `GONE` to a client that comes too late to have seen it."""
 
     author: str
     target: str

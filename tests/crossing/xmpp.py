@@ -11,6 +11,7 @@ from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 from tests.crossing.driver import Inbox, Login, Server
 from tests.crossing.words import (
+    GONE,
     Banned,
     Corrected,
     Joined,
@@ -75,6 +76,9 @@ class Reader:
             return [TopicIs(author, subject.text or "")] if author and subject.text else []
         if (retract := message.find(f"{RETRACT}retract")) is not None:
             return [Retracted(author, self._texts[where, retract.get("id", "")])]
+        if message.find(f"{RETRACT}retracted") is not None:
+            self._texts[where, archive_id] = self._texts[where, message.get("id", "")] = GONE
+            return []
         if (replace := message.find(f"{CORRECT}replace")) is not None:
             return [Corrected(author, self._texts[where, replace.get("id", "")], body or "")]
         if (reactions := message.find(f"{REACTIONS}reactions")) is not None:
@@ -143,6 +147,7 @@ class XmppDriver:
         self._started = self._ended = False
         self._client = ClientXMPP(f"{login.name}@{server.domain}/crossing{next(_resources)}", login.password)
         self._client.enable_direct_tls = False
+        self._client.ca_certs = server.certificate
         self._client.add_event_handler("session_start", self._start)
         self._client.add_event_handler("disconnected", self._end)
         for name in ("message", "presence", "iq"):
