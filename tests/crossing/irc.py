@@ -307,7 +307,8 @@ class IrcDriver:
             return []
         text = line.params[1]
         if first := tags.get(EDIT_TAG):
-            return [Corrected(nick, texts[first], text)]
+            # The signs are for clients that know no edits.
+            return [Corrected(nick, texts[first], text.removeprefix("* ").removesuffix(" (edited)"))]
         emote = text.startswith("\x01ACTION ")
         if emote:
             text = text[8:].rstrip("\x01")
