@@ -25,6 +25,9 @@ COMPILED: tuple[str, ...] = (
     "src/sabir/core/log.py",
     "src/sabir/core/model/event.py",
     "src/sabir/core/policy.py",
+    "src/sabir/net/connection.py",
+    "src/sabir/net/limits.py",
+    "src/sabir/net/wheel.py",
     "src/sabir/protocols/irc/codec/lines.py",
     "src/sabir/protocols/irc/codec/tags.py",
 )

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.net.harness import Noting, connected, run, serving, trusting
 
 from sabir.net.config import NetConfig
-from sabir.net.connection import READ_BYTES, Connection, Flusher
+from sabir.net.connection import READ_BYTES, Connection
 from sabir.net.listener import Tls
 
 MIB = 1024 * 1024
@@ -58,28 +58,28 @@ def test_both_directions_are_counted() -> None:
 
 
 def test_a_failing_connection_does_not_keep_the_others_from_their_turn() -> None:
-    calls: list[object] = []
-    flusher = Flusher(calls.append)
-    turns: list[str] = []
+    class Failing(Noting):
+        def lag(self) -> None:
+            raise ValueError("broken")
 
-    class Fake:
-        def __init__(self, name: str) -> None:
-            self.name = name
+    async def main() -> None:
+        problems: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda loop, context: problems.append(context["exception"])
+        )
+        async with serving(make=Failing) as served:
+            clients = [await connected(served) for _ in range(2)]
+            await served.handler(2)
 
-        def take_turn(self) -> None:
-            turns.append(self.name)
-            if self.name == "broken":
-                raise ValueError("broken")
+            served.handlers[0].connection.put(b"x" * 1_000_000)  # makes it lag
+            served.handlers[1].connection.put(b"sound")
 
-    for name in ("broken", "sound"):
-        flusher.add(Fake(name))  # type: ignore[arg-type]  # a turn is all that matters here
+            assert await clients[1][0].readexactly(5) == b"sound"
+            assert [str(problem) for problem in problems] == ["broken"]
+            for _, writer in clients:
+                writer.close()
 
-    with pytest.raises(ValueError, match="broken"):
-        flusher.flush()
-    flusher.flush()
-
-    assert turns == ["broken", "sound"]
-    assert len(calls) == 2
+    run(main())
 
 
 class Scolding(Noting):
