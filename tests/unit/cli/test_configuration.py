@@ -1,0 +1,95 @@
+"""`sabir quickstart` and `sabir config`."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer.main
+from typer.testing import CliRunner, Result
+
+from sabir.cli.main import app
+
+
+def sabir(*words: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def test_quickstart_writes_a_file_that_works_and_says_what_comes_next(data: Path) -> None:
+    result = sabir("quickstart", "--data", data, "--domain", "chat.example.org")
+
+    assert result.exit_code == 0
+    assert f"sabir user add ada --data {data}" in result.stdout
+    assert "ada@chat.example.org" in result.stdout
+    chosen = tomllib.loads((data / "sabir.toml").read_text())["server"]
+    assert chosen == {"domain": "chat.example.org", "listen": ["0.0.0.0", "::"]}
+    assert data.stat().st_mode & 0o777 == 0o700
+    assert sabir("config", "check", "--data", data).exit_code == 0
+
+
+def test_quickstart_touches_no_file_that_is_there(data: Path) -> None:
+    sabir("quickstart", "--data", data)
+    (data / "sabir.toml").write_text("# mine\n")
+
+    result = sabir("quickstart", "--data", data)
+
+    assert result.exit_code == 1
+    assert "is there already" in result.stderr
+    assert (data / "sabir.toml").read_text() == "# mine\n"
+
+
+def test_quickstart_refuses_what_is_no_domain(data: Path) -> None:
+    result = sabir("quickstart", "--data", data, "--domain", "Not a domain")
+
+    assert result.exit_code == 2
+    assert not data.exists()
+
+
+def test_check_tells_every_problem_with_its_place(data: Path) -> None:
+    data.mkdir()
+    (data / "sabir.toml").write_text('[irc]\nguest = true\n[log]\nlevel = "loud"\n')
+
+    result = sabir("config", "check", "--data", data)
+
+    assert result.exit_code == 2
+    assert f"{data}/sabir.toml:2: irc.guest: no such setting; did you mean guests?" in result.stderr
+    assert f"{data}/sabir.toml:4: log.level: must be one of" in result.stderr
+
+
+def test_check_without_a_file_says_so(data: Path) -> None:
+    assert "every setting has its default" in sabir("config", "check", "--data", data).stdout
+
+
+def test_show_marks_what_differs_from_the_default(data: Path) -> None:
+    shown = sabir("config", "show", "--data", data, "--set", "limits.enabled=false").stdout
+
+    assert "enabled = false  # default: true" in shown
+    assert 'domain = "localhost"\n' in shown
+    assert tomllib.loads(shown)["limits"]["enabled"] is False
+
+
+def test_the_environment_counts(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SABIR_SERVER__DOMAIN", "env.example")
+
+    assert 'domain = "env.example"' in sabir("config", "show", "--data", data).stdout
+
+
+def test_a_command_that_does_not_exist_is_a_usage_error() -> None:
+    assert sabir("frobnicate").exit_code == 2
+
+
+def test_every_command_teaches_with_an_example() -> None:
+    def commands(group: object, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+        found: list[tuple[str, ...]] = []
+        for name, command in getattr(group, "commands", {}).items():
+            found += commands(command, (*words, name)) or [(*words, name)]
+        return found
+
+    for words in commands(typer.main.get_command(app)):
+        assert f" sabir {' '.join(words)}" in sabir(*words, "--help").stdout, words
