@@ -79,7 +79,7 @@ class Delivery:
         self._scheduler = scheduler
         self._cursors: dict[Session, Cursor] = {}
         self.head_seq = 0
-        """The last log number delivered."""
+        """The log number up to which everything was delivered, or needed no delivery."""
         self.delivered = 0
 
     def deliver(self, conversation: Conversation, event: Event, origin: Session | None) -> None:
@@ -101,6 +101,11 @@ class Delivery:
                         session.deliver(conversation, event)
                         count += 1
         self.delivered += count
+
+    def reached(self, head_seq: int) -> None:
+        """Note that everything up to `head_seq` had its outcome."""
+        if head_seq > self.head_seq:
+            self.head_seq = head_seq
 
     def lagging(self) -> int:
         """Return the number of sessions that are cursors now."""

@@ -127,6 +127,8 @@ class Log:
         self.rolled_back: Callable[[list[Event]], None] | None = None
         """Told of the entries of a batch whose commit failed."""
         self.meter: Meter | None = None
+        self.answered: Callable[[int], None] | None = None
+        """Told of the head of the log when all items of a batch have had their outcome."""
         self.batches = 0
         self.appended = 0
         self.refusals = 0
@@ -325,6 +327,7 @@ class Log:
 
     def _answer(self) -> None:
         items, refusals = self._items, self._refusals
+        head_seq = self.head_seq
         self._items, self._refusals = [], {}
         self._counters.clear()
         self._box_heads.clear()
@@ -338,6 +341,8 @@ class Log:
                 item.done()
             else:
                 item.refused(refusal)
+        if self.answered is not None:
+            self.answered(head_seq)
         if self._held and self.pending_bytes < SOFT_BYTES // 2:
             held, self._held = self._held, {}
             for session in held:

@@ -33,7 +33,7 @@ def test_numbers_are_dense_per_conversation_and_overall() -> None:
     assert [event.message_no for event in said if event.conversation_id == room.id] == [1, 2, 3, 4, 5]
     # one more number went to the row of the direct conversation, made with its first entry
     assert [event.seq for event in said] == [head + 1, *range(head + 3, head + 12)]
-    assert [event.boxes for event in said if event.conversation_id == direct.id][0] == ((1, 1), (2, 1))
+    assert next(event.boxes for event in said if event.conversation_id == direct.id) == ((1, 1), (2, 1))
     ids = [event.event_id for event in said]
     assert ids == sorted(ids)
 

@@ -77,6 +77,7 @@ def assemble(
     sessions = Sessions()
     delivery = Delivery(sessions, directory, store, scheduler)
     delivery.head_seq = snapshot.seq
+    log.answered = delivery.reached
     presences = Presences(directory, sessions)
     rooms = Rooms(log, directory, delivery, policy, secret)
     return Services(
