@@ -48,12 +48,18 @@ class Inbox:
     def __init__(self) -> None:
         self.wire: list[str] = []
         """What came and went, for the message of a failed wait."""
+        self._refused = ""
         self._seen: dict[Where, list[Observation]] = defaultdict(list)
         self._changed = asyncio.Event()
 
     def put(self, where: Where, observation: Observation) -> None:
         """Show `observation` in `where`."""
         self._seen[where].append(observation)
+        self.changed()
+
+    def refuse(self, how: str) -> None:
+        """Note that the server refused something, which no act in the table expects."""
+        self._refused = how
         self.changed()
 
     def changed(self) -> None:
@@ -69,6 +75,9 @@ class Inbox:
         try:
             async with asyncio.timeout(DEADLINE_S):
                 while not done():
+                    assert not self._refused, (
+                        f"refused while waiting for {what}: {self._refused}; {self.told()}"
+                    )
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:

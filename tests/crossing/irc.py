@@ -238,6 +238,8 @@ class IrcDriver:
             case "001", [nick, *_]:
                 self._nick = nick
                 self._welcome = True
+            case (("FAIL" | "ERROR" | "433" | "904"), _):
+                self.inbox.refuse(str(line))
             case "353", [*_, channel, names]:
                 self._present[_where(channel)] |= {
                     name.split("!")[0].lstrip("~&@%+") for name in names.split()
@@ -268,7 +270,7 @@ class IrcDriver:
                     if target.startswith("#")
                     else direct(target if nick == self._nick else nick)
                 )
-                return [(where, Retracted(nick, self._texts[where][msgid]))]
+                return [(where, Retracted(nick, self._text(where, msgid)))]
             case "TOPIC", [channel, text]:
                 return [(_where(channel), TopicIs(nick, text))]
             case "JOIN", [channel, *_]:
@@ -288,6 +290,9 @@ class IrcDriver:
                 return [(where, Read(self._nick, known))] if known else []
         return []
 
+    def _text(self, where: Where, msgid: str) -> str:
+        return self._texts[where].get(msgid, f"what is {msgid}?")
+
     def _gone(self, where: Where, name: str) -> None:
         self._present[where].discard(name)
         if name == self._nick:
@@ -295,29 +300,32 @@ class IrcDriver:
 
     def _message(self, where: Where, line: Line) -> list[Observation]:
         nick, tags = line.nick, line.tags
-        texts = self._texts[where]
         target = tags.get("+reply", tags.get("+draft/reply", ""))
         if line.command == "TAGMSG":
             if tags.get("+typing") == "active":
                 return [Typing(nick)]
             if emoji := tags.get("+draft/react"):
-                return [Reacted(nick, texts[target], emoji)]
+                return [Reacted(nick, self._text(where, target), emoji)]
             if emoji := tags.get("+draft/unreact"):
-                return [Unreacted(nick, texts[target], emoji)]
+                return [Unreacted(nick, self._text(where, target), emoji)]
             return []
         text = line.params[1]
         if first := tags.get(EDIT_TAG):
             # The signs are for clients that know no edits.
-            return [Corrected(nick, texts[first], text.removeprefix("* ").removesuffix(" (edited)"))]
+            return [
+                Corrected(nick, self._text(where, first), text.removeprefix("* ").removesuffix(" (edited)"))
+            ]
         emote = text.startswith("\x01ACTION ")
         if emote:
             text = text[8:].rstrip("\x01")
         if msgid := tags.get("msgid"):
-            texts[msgid] = text
+            self._texts[where][msgid] = text
             self._ids[where][text] = msgid
         if time := tags.get("time"):
             self._times[where][time] = text
-        return [Said(nick, text, texts[target] if target else "", emote, line.command == "NOTICE")]
+        return [
+            Said(nick, text, self._text(where, target) if target else "", emote, line.command == "NOTICE")
+        ]
 
     # What a person does.
 

@@ -68,33 +68,35 @@ class Reader:
     def read(self, message: ET.Element, archive_id: str = "") -> list[Observation]:
         """Return what `message` shows; `archive_id` is its id in the archive it came from."""
         where, author = self.place(message)
-        if message.get("type") == "error":
-            raise AssertionError(f"refused: {ET.tostring(message, 'unicode')}")
         body = message.findtext(f"{CLIENT}body")
         subject = message.find(f"{CLIENT}subject")
         if subject is not None and body is None:
             return [TopicIs(author, subject.text or "")] if author and subject.text else []
         if (retract := message.find(f"{RETRACT}retract")) is not None:
-            return [Retracted(author, self._texts[where, retract.get("id", "")])]
+            return [Retracted(author, self._text(where, retract))]
         if message.find(f"{RETRACT}retracted") is not None:
             self._texts[where, archive_id] = self._texts[where, message.get("id", "")] = GONE
             return []
         if (replace := message.find(f"{CORRECT}replace")) is not None:
-            return [Corrected(author, self._texts[where, replace.get("id", "")], body or "")]
+            return [Corrected(author, self._text(where, replace), body or "")]
         if (reactions := message.find(f"{REACTIONS}reactions")) is not None:
             return self._differences(where, author, reactions)
         if (displayed := message.find(f"{MARKERS}displayed")) is not None:
-            return [Read(author, self._texts[where, displayed.get("id", "")])]
+            return [Read(author, self._text(where, displayed))]
         if body is not None:
             return [self._said(where, author, message, body, archive_id)]
         if message.find(f"{STATES}composing") is not None:
             return [Typing(author)]
         return []
 
+    def _text(self, where: Where, reference: ET.Element) -> str:
+        name = reference.get("id", "")
+        return self._texts.get((where, name), f"what is {name}?")
+
     def _said(self, where: Where, author: str, message: ET.Element, body: str, archive_id: str) -> Said:
         target = ""
         if (reply := message.find(f"{REPLY}reply")) is not None:
-            target = self._texts[where, reply.get("id", "")]
+            target = self._text(where, reply)
             body = _without_fallback(message, body)
         emote = body.startswith("/me ")
         text = body.removeprefix("/me ")
@@ -113,7 +115,7 @@ class Reader:
         # XEP-0444 §4: the set replaces the former one.
         now = {emoji.text or "" for emoji in reactions.iter(f"{REACTIONS}reaction")}
         self._reactions[where, author, target] = now
-        text = self._texts[where, target]
+        text = self._text(where, reactions)
         added = [Reacted(author, text, emoji) for emoji in sorted(now - before)]
         return [*added, *[Unreacted(author, text, emoji) for emoji in sorted(before - now)]]
 
@@ -190,7 +192,9 @@ class XmppDriver:
     def _receive(self, stanza: object) -> None:
         xml: ET.Element = stanza.xml  # type: ignore[attr-defined]  # slixmpp is not typed here
         self.inbox.wire.append(f"S: {ET.tostring(xml, 'unicode')}")
-        if xml.tag == f"{CLIENT}presence":
+        if xml.get("type") == "error" and xml.tag != f"{CLIENT}iq":
+            self.inbox.refuse(ET.tostring(xml, "unicode"))
+        elif xml.tag == f"{CLIENT}presence":
             self._presence(xml)
         elif xml.tag == f"{CLIENT}iq":
             if xml.get("type") in ("result", "error"):
@@ -212,7 +216,6 @@ class XmppDriver:
         bare, _, nick = presence.get("from", "").partition("/")
         if not bare.endswith(f"@rooms.{self._domain}"):
             return
-        assert presence.get("type") != "error", f"refused: {ET.tostring(presence, 'unicode')}"
         where = Where(bare.partition("@")[0])
         codes = {status.get("code") for status in presence.iter(f"{MUC_USER}status")}
         if presence.get("type") == "unavailable":
