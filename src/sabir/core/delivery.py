@@ -8,12 +8,16 @@ dropped.
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 from sabir.core.directory import Directory
+from sabir.core.errors import Refusal
 from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import Event
 from sabir.core.ports import LogStore, Scheduler, Session
+
+log = logging.getLogger(__name__)
 
 CATCH_UP_EVENTS: Final = 256
 """Events read from the log at a time for a cursor."""
@@ -90,15 +94,21 @@ class Delivery:
             cursors[origin].own.add(event.seq)
         count = 0
         if conversation.is_room:
-            for session in conversation.listeners:
+            for session in list(conversation.listeners):
                 if session is not origin and not (cursors and session in cursors):
-                    session.deliver(conversation, event)
+                    try:
+                        session.deliver(conversation, event)
+                    except Exception:
+                        _fault(session)
                     count += 1
         else:
             for account in conversation.parties:
-                for session in self._sessions.of(account.id):
+                for session in list(self._sessions.of(account.id)):
                     if session is not origin and not (cursors and session in cursors):
-                        session.deliver(conversation, event)
+                        try:
+                            session.deliver(conversation, event)
+                        except Exception:
+                            _fault(session)
                         count += 1
         self.delivered += count
 
@@ -155,6 +165,12 @@ class Delivery:
         if not events:
             cursor.seq = self.head_seq
         self._scheduler.soon(lambda: self.catch_up(session))
+
+
+def _fault(session: Session) -> None:
+    """End the session that cannot show an event, and nobody else's (called while the exception is handled)."""
+    log.exception("delivery failed", extra={"protocol": session.protocol, "resource": session.resource})
+    session.end(Refusal.FAULT)
 
 
 def concerns(session: Session, conversation: Conversation) -> bool:

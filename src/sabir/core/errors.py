@@ -49,6 +49,8 @@ class Refusal(Enum):
     STORAGE_FAILED = "the store failed"
     NOT_SUPPORTED = "not supported"
     BAD_REQUEST = "bad request"
+    FAULT = "internal error"
+    """A bug of ours; never a refusal of a post, only the reason why a session is ended."""
 
 
 class CoreError(Exception):

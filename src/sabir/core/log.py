@@ -17,6 +17,7 @@ Life of an item::
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -26,6 +27,8 @@ from sabir.core.model.changes import Change
 from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import CORE, Event, counts_for_pts
 from sabir.core.ports import Batch, Clock, EventIdSource, LogStore, Meter, Scheduler, Session, StoreError
+
+log = logging.getLogger(__name__)
 
 MAX_BATCH_ITEMS: Final = 4096
 MAX_BATCH_BYTES: Final = 4 << 20
@@ -337,10 +340,14 @@ class Log:
             self._form_batch()  # its fsync runs while we deliver
         for index, item in enumerate(items):
             refusal = refusals.get(index) if refusals else None
-            if refusal is None:
-                item.done()
-            else:
-                item.refused(refusal)
+            try:
+                if refusal is None:
+                    item.done()
+                else:
+                    item.refused(refusal)
+            except Exception:
+                # A fault in telling one must not keep the others from their outcome.
+                log.exception("telling an outcome failed")
         if self.answered is not None:
             self.answered(head_seq)
         if self._held and self.pending_bytes < SOFT_BYTES // 2:
