@@ -25,6 +25,7 @@ COMPILED: tuple[str, ...] = (
     "src/sabir/core/log.py",
     "src/sabir/core/model/event.py",
     "src/sabir/core/policy.py",
+    "src/sabir/gateway/connection.py",
     "src/sabir/net/connection.py",
     "src/sabir/net/limits.py",
     "src/sabir/net/wheel.py",
