@@ -169,7 +169,7 @@ class Delivery:
 
 def _fault(session: Session) -> None:
     """End the session that cannot show an event, and nobody else's (called while the exception is handled)."""
-    log.exception("delivery failed", extra={"protocol": session.protocol, "resource": session.resource})
+    log.error("delivery failed", exc_info=True, extra={"protocol": session.protocol})
     session.end(Refusal.FAULT)
 
 
