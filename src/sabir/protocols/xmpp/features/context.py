@@ -1,0 +1,114 @@
+"""What a feature is given: one logged-in client, and how to answer it.
+
+A feature is a module of functions over a `Context`; it keeps no state of its own beside what stands here. What a
+client sends reaches it in the order sent, and must take effect in that order (DATAMODEL 1.5):
+
+* an effect that goes through the log's queue (posts, `rooms`, `moderation`, `roster`...) is queued at once, with a
+  `Ticket` from `Context.begin` that is finished by its outcome;
+* anything else that has or shows an effect runs through `Context.run`;
+* whatever is answered from what never changes may be answered at once.
+
+A stanza counts as handled (XEP-0198 §4) when its ticket is finished, or when the handler returns if it took none.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from sabir.core.errors import Refusal
+from sabir.core.model.actor import Account, Actor
+from sabir.core.model.conversation import Conversation
+from sabir.core.model.event import Event
+from sabir.core.ports import Session
+from sabir.core.services import Services
+from sabir.protocols.xmpp.config import XmppConfig
+from sabir.protocols.xmpp.errors import StanzaError
+from sabir.protocols.xmpp.jid import Jid
+from sabir.protocols.xmpp.types import Stanza
+from sabir.wire.xml import Element
+
+
+class Ticket(Protocol):
+    """A stanza whose effect is on its way."""
+
+    def finish(self) -> None:
+        """Note that the effect is durable, or refused. Exactly once."""
+
+
+class Outcome(Protocol):
+    """The token of a post (`Messaging.post`): told what became of it."""
+
+    def posted(self, conversation: Conversation, event: Event) -> None:
+        """Take the event, which is durable."""
+
+    def refused(self, refusal: Refusal) -> None:
+        """Take the reason why nothing was stored."""
+
+
+class Place(Protocol):
+    """Where this server is; the same for all of its clients."""
+
+    domain: str
+    rooms_domain: str
+    version: str
+    config: XmppConfig
+    services: Services
+
+
+class Context(Protocol):
+    """One client that has logged in and bound a resource."""
+
+    place: Place
+    session: Session
+    """The client as the core knows it, for calls of services."""
+    account: Account
+    actor: Actor
+    jid: Jid
+    """The full address."""
+    language: bytes
+    """`xml:lang` of the stream, empty if not given."""
+    carbons: bool
+    """The client wants copies of what its other devices send and get (XEP-0280)."""
+    interested: bool
+    """The client has asked for its roster, so it is told of changes (RFC 6121 §2.2)."""
+    blocklist: bool
+    """The client has asked for its block list (XEP-0191)."""
+    directed: dict[str, None]
+    """Addresses of accounts that got a directed presence (RFC 6121 §4.6)."""
+
+    def send(self, stanza: bytes) -> None:
+        """Send a stanza to the client."""
+
+    def send_parts(self, before: bytes, between: bytes, after: bytes) -> None:
+        """Send a stanza whose parts are shared with other receivers."""
+
+    def reply(self, stanza: Stanza, payload: str = "") -> None:
+        """Answer an IQ with a result."""
+
+    def refuse(self, stanza: Stanza, error: StanzaError) -> None:
+        """Answer a stanza with an error; never an error with an error (RFC 6120 §8.3.1)."""
+
+    def begin(self) -> Ticket:
+        """Take a ticket for the stanza at hand: its effect waits in the log's queue."""
+
+    def run(self, effect: Callable[[], None]) -> None:
+        """Run `effect` now, or after everything that the client sent before and that still waits."""
+
+    def refused(self, stanza: Stanza, ticket: Ticket) -> Callable[[Refusal], None]:
+        """Return what to call with a refusal of the core: it tells the client and finishes the ticket."""
+
+
+class Iq:
+    """A request of the client: a get or a set with one payload (RFC 6120 §8.2.3)."""
+
+    __slots__ = ("is_set", "payload", "stanza", "to")
+
+    def __init__(self, stanza: Stanza, to: Jid | None, payload: Element, is_set: bool) -> None:
+        self.stanza: Stanza = stanza
+        self.to: Jid | None = to
+        """The address as sent; None means the client's own account."""
+        self.payload: Element = payload
+        self.is_set: bool = is_set
+
+
+IqHandler = Callable[[Context, Iq], None]
+"""Answers a request, at once or later, exactly once (`Context.reply` or `Context.refuse`)."""
