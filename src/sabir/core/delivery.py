@@ -99,7 +99,8 @@ class Delivery:
                     try:
                         session.deliver(conversation, event)
                     except Exception:
-                        _fault(session)
+                        log.exception("delivery failed", extra={"protocol": session.protocol})
+                        session.end(Refusal.FAULT)
                     count += 1
         else:
             for account in conversation.parties:
@@ -108,7 +109,8 @@ class Delivery:
                         try:
                             session.deliver(conversation, event)
                         except Exception:
-                            _fault(session)
+                            log.exception("delivery failed", extra={"protocol": session.protocol})
+                            session.end(Refusal.FAULT)
                         count += 1
         self.delivered += count
 
@@ -165,12 +167,6 @@ class Delivery:
         if not events:
             cursor.seq = self.head_seq
         self._scheduler.soon(lambda: self.catch_up(session))
-
-
-def _fault(session: Session) -> None:
-    """End the session that cannot show an event, and nobody else's (called while the exception is handled)."""
-    log.error("delivery failed", exc_info=True, extra={"protocol": session.protocol})
-    session.end(Refusal.FAULT)
 
 
 def concerns(session: Session, conversation: Conversation) -> bool:
