@@ -29,14 +29,14 @@ check: venv ## format, lint, types, imports, documentation
 	$(FROM_SOURCE) $(BIN)/mypy
 	$(FROM_SOURCE) $(BIN)/lint-imports
 	$(FROM_SOURCE) $(BIN)/python -m tools.spec_table --check
-	$(FROM_SOURCE) $(BIN)/python -m tools.settings_page --check
+	$(FROM_SOURCE) $(BIN)/python -m tools.reference_pages --check
 	$(FROM_SOURCE) $(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
 fix: venv ## repair what a tool can repair
 	$(BIN)/ruff check --fix --show-fixes .
 	$(BIN)/ruff format .
 	$(FROM_SOURCE) $(BIN)/python -m tools.spec_table
-	$(FROM_SOURCE) $(BIN)/python -m tools.settings_page
+	$(FROM_SOURCE) $(BIN)/python -m tools.reference_pages
 
 bench: venv ## measure Sabir beside other servers; ARGS="--quick" for a short run
 	$(BIN)/python -m bench $(ARGS)

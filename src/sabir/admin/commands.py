@@ -168,7 +168,6 @@ class Status(msgspec.Struct, frozen=True, tag_field="answer", tag="status"):
 
     version: str
     pid: int
-    """0: no server runs; these are the facts of the data folder."""
     domain: str
     uptime_s: int
     accounts: int

@@ -33,7 +33,6 @@ class Facts:
 
     version: str
     pid: int
-    """0 where no server runs."""
     started_ms: int
     compiled: Sequence[str]
     listeners: Sequence[commands.Listener]
@@ -146,7 +145,7 @@ class Operator:
             version=facts.version,
             pid=facts.pid,
             domain=services.domain,
-            uptime_s=(services.clock.now_ms() - facts.started_ms) // 1000 if facts.pid else 0,
+            uptime_s=(services.clock.now_ms() - facts.started_ms) // 1000,
             accounts=len(services.directory.accounts),
             rooms=len(services.rooms.all()),
             entries=services.log.head_seq,

@@ -21,6 +21,8 @@ from sabir.app.config import LogConfig, ServerConfig
 from sabir.core.policy import PolicyConfig
 from sabir.net.config import LimitsConfig, NetConfig, TlsConfig
 from sabir.protocols.irc.config import IrcConfig
+from sabir.protocols.xmpp.config import XmppConfig
+from sabir.storage.config import StorageConfig
 
 FILE_NAME = "sabir.toml"
 """Read from the data folder when no other file is named."""
@@ -38,6 +40,8 @@ class Settings:
     net: NetConfig = field(default_factory=NetConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    xmpp: XmppConfig = field(default_factory=XmppConfig)
     irc: IrcConfig = field(default_factory=IrcConfig)
     log: LogConfig = field(default_factory=LogConfig)
 

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
+import msgspec
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 REFUSED = 1
 USAGE = 2
+
+
+def show(answer: msgspec.Struct) -> None:
+    """Print an answer as JSON, for scripts."""
+    out.print(msgspec.json.encode(answer).decode(), markup=False)
+
+
+def tabulate(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; what stands in it is text and no markup, whoever wrote it."""
+    table = Table(*head)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    out.print(table)
 
 
 def refuse(text: str) -> NoReturn:
