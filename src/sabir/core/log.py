@@ -151,6 +151,14 @@ class Log:
             self._scheduled = True
             self._scheduler.soon(self._kick)
 
+    def append_marker(self, reached: Callable[[], object]) -> None:
+        """Call `reached` when everything appended before has had its outcome."""
+
+        def outcome(refusal: Refusal | None = None) -> None:
+            reached()
+
+        self.append(Operation(lambda log: None, outcome, outcome))
+
     def clock_ms(self) -> int:
         """Return the present time."""
         return self._clock.now_ms()

@@ -50,7 +50,7 @@ class Environment:
     plain_logins: bool
     logins: LoginLimits
     secret: Secret
-    """32 bytes kept with the data; keys whatever must be the same after a restart (fake salts)."""
+    """64 hex digits kept with the data; keys whatever must be the same after a restart (fake salts)."""
     version: str
     started_ms: int
 
@@ -58,8 +58,15 @@ class Environment:
 class FrontEnd(Protocol):
     """One protocol. `counters` are read by the metrics endpoint."""
 
-    protocol: str
-    counters: Counters
+    @property
+    def protocol(self) -> str:
+        """The name of the protocol."""
+        ...
+
+    @property
+    def counters(self) -> Counters:
+        """Counted by its sessions."""
+        ...
 
     def doors(self) -> Sequence[Door]:
         """Return the listeners that this protocol wants."""

@@ -1,0 +1,292 @@
+"""The server: reads the settings, builds everything, opens the doors, and takes it all down in order.
+
+Start: lock the data, load the store, assemble the core, bind every listener, then write the ready file. Stop
+(SIGTERM, SIGINT): accept no more, let every session say goodbye, write what is pending, close the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import json
+import logging
+import os
+import secrets
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import uvloop
+
+from sabir import __version__
+from sabir.admin import control
+from sabir.admin.commands import Listener as ListenerFact
+from sabir.admin.http import HttpFrontEnd, Probes
+from sabir.admin.operator import Facts, Operator
+from sabir.app.compiled import HOT, compiled
+from sabir.app.data import SOCKET_NAME, prepare
+from sabir.app.passwords import Passwords
+from sabir.app.settings import Settings
+from sabir.base.clock import MonotonicClock, SystemClock
+from sabir.base.ids import EventIds
+from sabir.base.secret import Secret
+from sabir.core.services import Services, assemble
+from sabir.gateway.connection import Gateway
+from sabir.gateway.contract import Environment, FrontEnd
+from sabir.gateway.metrics import CommitMeter, Metrics
+from sabir.net.admission import Admission
+from sabir.net.limits import LoginLimits
+from sabir.net.listener import Endpoint, Listener, Tls
+from sabir.net.runtime import NetRuntime
+from sabir.net.tls import Certificates, TlsError, ensure_self_signed
+from sabir.protocols.irc import server as irc
+from sabir.protocols.xmpp import server as xmpp
+from sabir.storage import lock
+from sabir.storage.sqlite.store import SqliteStore
+
+log = logging.getLogger(__name__)
+
+Ports = Literal["auto", "default"]
+SECRET_NAME: Final = "secret"
+SECRET_BYTES: Final = 32
+_MS_PER_S: Final = 1000
+
+
+class Server:
+    """One running server. `start`, then `stop`; both once."""
+
+    def __init__(self, settings: Settings, data: Path, ports: Ports) -> None:
+        self._settings: Final = settings
+        self._data: Final = data
+        self._ports: Final = ports
+        self._clock: Final = SystemClock()
+        self._monotonic: Final = MonotonicClock()
+        self._listeners: Final[list[Listener]] = []
+        self._started_ms: Final = self._clock.now_ms()
+        self._runtime: NetRuntime | None = None
+        self._store: SqliteStore | None = None
+        self._services: Services | None = None
+        self._gateway: Gateway | None = None
+        self._certificates: Certificates | None = None
+        self._control: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Load and listen.
+
+        Raises:
+            OSError: an address is in use, or a file cannot be read or written.
+            TlsError: the certificate cannot be used.
+        """
+        settings = self._settings
+        runtime = self._runtime = NetRuntime(asyncio.get_running_loop(), self._monotonic)
+        runtime.start()
+        store = self._store = SqliteStore.open(
+            self._data, settings.storage, runtime.loop.call_soon_threadsafe
+        )
+        secret = Secret(_kept_secret(self._data / SECRET_NAME))
+        services = self._services = assemble(
+            store,
+            runtime,
+            self._clock,
+            lambda last_ms: EventIds(os.urandom, last_ms),
+            os.urandom,
+            Passwords(),
+            bytes.fromhex(secret.reveal()),
+            domain=settings.server.domain,
+            policy=settings.policy,
+            limited=settings.limits.enabled,
+        )
+        self._certificates = self._load_certificates()
+        admission = Admission(settings.net, settings.limits)
+        gateway = self._gateway = Gateway(runtime.wheel, settings.limits)
+        meter = CommitMeter(time.perf_counter)
+        services.log.meter = meter
+        metrics = Metrics(
+            __version__, gateway=gateway, admission=admission, core_log=services.log, commits=meter
+        )
+        environment = Environment(
+            services=services,
+            domain=settings.server.domain,
+            rooms_domain=f"rooms.{settings.server.domain}",
+            plain_logins=self._ports == "auto",
+            logins=LoginLimits(settings.limits),
+            secret=secret,
+            version=__version__,
+            started_ms=self._started_ms,
+        )
+        probes = Probes(objection=self._objection, metrics=metrics.exposition)
+        front_ends: list[FrontEnd] = [
+            xmpp.front_end(settings.xmpp, environment),
+            irc.front_end(settings.irc, environment),
+            HttpFrontEnd(probes, self._monotonic, self._clock),
+        ]
+        for front_end in front_ends:
+            for door in front_end.doors():
+                for host in self._hosts():
+                    endpoint = Endpoint(
+                        name=door.name,
+                        host=host,
+                        port=0 if self._ports == "auto" else door.port,
+                        tls=door.tls,
+                        alpn=door.alpn,
+                    )
+                    listener = Listener(
+                        endpoint,
+                        gateway.connector(front_end, door),
+                        runtime=runtime,
+                        admission=admission,
+                        config=settings.net,
+                        certificates=None if door.tls is Tls.NONE else self._certificates,
+                    )
+                    await listener.open()
+                    self._listeners.append(listener)
+        operator = Operator(services, self.facts)
+        self._control = await control.listen(self._data / SOCKET_NAME, operator.execute)
+        self._watch_certificates()
+        log.info(
+            "ready",
+            extra={
+                "version": __version__,
+                "took_ms": self._clock.now_ms() - self._started_ms,
+                "compiled": " ".join(compiled()) or "nothing",
+                "interpreted": " ".join(name for name in HOT if name not in compiled()) or "nothing",
+            },
+        )
+
+    async def stop(self) -> None:
+        """Say goodbye to every client, write what is pending, close. Works after a `start` that failed, too."""
+        for listener in self._listeners:
+            listener.close()
+        if self._control is not None:
+            self._control.close()
+            with contextlib.suppress(OSError):
+                (self._data / SOCKET_NAME).unlink()
+        if self._gateway is not None:
+            await self._gateway.drain(self._settings.net.drain_timeout_s)
+        if self._services is not None:
+            self._services.devices.save()
+            await self._flushed(self._services)
+        if self._store is not None:
+            self._store.close()
+        if self._runtime is not None:
+            self._runtime.stop()
+        log.info("stopped")
+
+    def reload(self) -> None:
+        """Look at the certificate files again (SIGHUP); nobody is disconnected."""
+        if self._certificates is not None:
+            try:
+                self._certificates.reload()
+            except TlsError as error:
+                log.warning("new certificate not usable, the old one stays", extra={"reason": str(error)})
+
+    def facts(self) -> Facts:
+        """Return what `sabir status` tells of the process."""
+        return Facts(
+            version=__version__,
+            pid=os.getpid(),
+            started_ms=self._started_ms,
+            compiled=compiled(),
+            listeners=[
+                ListenerFact(
+                    listener.endpoint.name, listener.endpoint.host, listener.port, listener.endpoint.tls.value
+                )
+                for listener in self._listeners
+            ],
+        )
+
+    def ready(self) -> dict[str, object]:
+        """Return what goes into the ready file; of several addresses of a listener, the first."""
+        listeners: dict[str, object] = {}
+        for fact in self.facts().listeners:
+            listeners.setdefault(fact.name, {"host": fact.host, "port": fact.port, "tls": fact.tls})
+        return {
+            "pid": os.getpid(),
+            "domain": self._settings.server.domain,
+            "data": str(self._data),
+            "listeners": listeners,
+        }
+
+    def _hosts(self) -> Sequence[str]:
+        return ("127.0.0.1",) if self._ports == "auto" else self._settings.server.listen
+
+    def _objection(self) -> str:
+        if self._services is None or not self._services.log.healthy:
+            return "the log cannot be written; is the disk full?"
+        return ""
+
+    def _load_certificates(self) -> Certificates:
+        tls = self._settings.tls
+        if tls.certificate:
+            return Certificates(Path(tls.certificate), Path(tls.key))
+        made = ensure_self_signed(
+            self._data, self._settings.server.domain, lambda: datetime.datetime.now(datetime.UTC)
+        )
+        return Certificates(*made)
+
+    def _watch_certificates(self) -> None:
+        if self._certificates is not None and self._runtime is not None:
+            self._certificates.reload_if_changed()
+            self._runtime.later(self._settings.tls.check_interval_s * _MS_PER_S, self._watch_certificates)
+
+    async def _flushed(self, services: Services) -> None:
+        """Wait until the log has written what was appended before."""
+        written = asyncio.Event()
+        services.log.append_marker(written.set)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(written.wait(), self._settings.net.drain_timeout_s)
+
+
+def run(settings: Settings, data: Path, *, ports: Ports, ready_file: Path | None = None) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        Locked: another process works on the data.
+        OSError: an address is in use, or a file cannot be read or written.
+        TlsError: the certificate cannot be used.
+    """
+    if ready_file is not None:
+        ready_file.unlink(missing_ok=True)
+    prepare(data)
+    with lock.acquire(data):
+        uvloop.run(_serve(Server(settings, data, ports), ready_file))
+
+
+async def _serve(server: Server, ready_file: Path | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, server.reload)
+    try:
+        await server.start()
+        if ready_file is not None:
+            _write_ready(ready_file, server.ready())
+        await stop.wait()
+    finally:
+        if ready_file is not None:
+            ready_file.unlink(missing_ok=True)
+        await server.stop()
+
+
+def _write_ready(path: Path, facts: dict[str, object]) -> None:
+    """Write the ready file in one step, so that whoever waits for it never reads half of it."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(facts), encoding="utf-8")
+    draft.replace(path)
+
+
+def _kept_secret(path: Path) -> str:
+    """Return the server's secret in hex, made at first start, readable by the owner alone."""
+    if not path.exists():
+        draft = path.with_suffix(".new")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(SECRET_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    return path.read_text(encoding="ascii")
