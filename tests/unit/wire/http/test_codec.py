@@ -1,0 +1,140 @@
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sabir.wire.http.codec import Decoder, HttpLimits, encode
+from sabir.wire.http.errors import HttpSyntaxError
+from sabir.wire.http.types import HttpRequest, HttpResponse
+
+LIMITS = HttpLimits(target_bytes=100, header_bytes=200, header_count=5, body_bytes=10)
+GET = b"GET /metrics?a=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+POST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+
+
+def decoder(limits: HttpLimits = LIMITS) -> Decoder:
+    return Decoder(limits, lambda: None)
+
+
+def test_a_request_is_read() -> None:
+    assert decoder().feed(GET) == [
+        HttpRequest(method="GET", path="/metrics", query="a=1", headers={"host": "localhost"})
+    ]
+
+
+@given(st.integers(1, len(GET + POST)))
+def test_requests_survive_any_chunking(size: int) -> None:
+    data = GET + POST
+    reader = decoder()
+
+    found = [request for at in range(0, len(data), size) for request in reader.feed(data[at : at + size])]
+
+    assert [(request.method, request.body) for request in found] == [("GET", b""), ("POST", b"hello")]
+    assert reader.is_idle
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_requests_or_a_syntax_error(data: bytes) -> None:
+    with contextlib.suppress(HttpSyntaxError):
+        decoder().feed(data)
+
+
+def test_a_chunked_body_is_put_together() -> None:
+    head = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    assert decoder().feed(head + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")[0].body == b"abcde"
+
+
+@pytest.mark.spec("RFC 9110 §5.3")
+def test_values_of_a_repeated_field_are_joined() -> None:
+    request = decoder().feed(b"GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nx-a: 2\r\n\r\n")[0]
+
+    assert request.headers["x-a"] == "1, 2"
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", 400),
+        (b"GET / HTTP/0.9\r\nHost: a\r\n\r\n", 505),
+        (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+        (b"GET /" + b"x" * 100 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 200 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 400, 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: 1\r\n" * 5 + b"\r\n", 431),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n01234567890\r\n", 413),
+    ],
+)
+@pytest.mark.spec("RFC 9112 §3.2")
+def test_what_is_wrong_or_too_big_is_a_syntax_error_with_its_status(data: bytes, status: int) -> None:
+    with pytest.raises(HttpSyntaxError) as raised:
+        decoder().feed(data)
+
+    assert raised.value.status == status
+
+
+def test_a_head_that_never_ends_is_an_error_however_small_its_pieces() -> None:
+    reader = decoder()
+    reader.feed(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
+
+    for _ in range(300 - 28):
+        reader.feed(b"x")
+    with pytest.raises(HttpSyntaxError) as raised:
+        reader.feed(b"x")
+
+    assert raised.value.status == 431
+
+
+@pytest.mark.spec("RFC 9110 §10.1.1")
+def test_a_peer_that_waits_for_a_go_ahead_is_noticed() -> None:
+    heard: list[str] = []
+    reader = Decoder(LIMITS, lambda: heard.append("continue"))
+
+    reader.feed(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+
+    assert heard == ["continue"]
+    assert reader.feed(b"ok")[0].body == b"ok"
+
+
+@pytest.mark.spec("RFC 9110 §7.8")
+def test_a_wish_for_another_protocol_is_answered_as_if_it_had_not_been_made() -> None:
+    data = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x00"
+
+    request = decoder().feed(data)[0]
+
+    assert (request.path, request.keeps_alive) == ("/", False)
+
+
+@pytest.mark.spec("RFC 9112 §9.3")
+@pytest.mark.parametrize(
+    ("head", "keeps_alive"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", True),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", False),
+        (b"GET / HTTP/1.0\r\n\r\n", False),
+    ],
+)
+def test_a_connection_stays_unless_the_peer_wants_otherwise(head: bytes, keeps_alive: bool) -> None:
+    assert decoder().feed(head)[0].keeps_alive is keeps_alive
+
+
+def test_a_response_is_written_with_its_length() -> None:
+    response = HttpResponse(status=200, body=b"ok\n", headers=(("X-A", "1"),))
+
+    assert encode(response, date="now", with_body=True, keeps_alive=False) == (
+        b"HTTP/1.1 200 OK\r\nDate: now\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        b"Content-Length: 3\r\nX-A: 1\r\nConnection: close\r\n\r\nok\n"
+    )
+
+
+@pytest.mark.spec("RFC 9110 §15.3.5")
+def test_no_content_has_neither_body_nor_length() -> None:
+    assert encode(HttpResponse(status=204), date="", with_body=True, keeps_alive=True) == (
+        b"HTTP/1.1 204 No Content\r\n\r\n"
+    )
