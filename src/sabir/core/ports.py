@@ -164,9 +164,8 @@ class StoreError(Exception):
 class Snapshot(msgspec.Struct):
     """All that the core keeps in memory, as of the last commit.
 
-    `heads` are (conversation id, head_position, tail_position, message_no, pts, generation). They and
-    `AccountRow.box_head` are exact: the store brings counters written behind the watermark up to date from
-    the log before it answers.
+    `heads` are (conversation id, head_position, tail_position, message_no, pts, generation); they and `AccountRow.box_head`
+    are exact: the store brings counters written behind the watermark up to date from the log before it answers.
     """
 
     generation: int

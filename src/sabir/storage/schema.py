@@ -1,0 +1,321 @@
+"""The tables, with the names and keys of the data model: what XMPP and IRC use of them.
+
+Columns of a table of latest values are the fields of its row in `sabir.core.model.changes`. A number or text that
+does not apply is 0 or empty, as in the core, so that no row is converted. The database is made by `migrations`; a
+test holds both to be the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+VERSION: Final = "0001"
+"""The migration that makes these tables."""
+
+metadata: Final = sa.MetaData()
+
+_Number: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_STRICT: Final[dict[str, Any]] = {"sqlite_strict": True}
+# A key of several columns is the table itself: one B-tree to write, not two.
+_CLUSTERED: Final[dict[str, Any]] = {"sqlite_strict": True, "sqlite_with_rowid": False}
+
+
+def _number(name: str, *, key: bool = False) -> sa.Column[Any]:
+    return sa.Column(name, _Number, primary_key=key, autoincrement=False, nullable=False)
+
+
+def _text(name: str, *, key: bool = False) -> sa.Column[Any]:
+    return sa.Column(name, sa.Text, primary_key=key, nullable=False)
+
+
+def _blob(name: str, *, key: bool = False) -> sa.Column[Any]:
+    return sa.Column(name, sa.LargeBinary, primary_key=key, nullable=False)
+
+
+# The log. The commit of a message writes these three only, and each only at its end.
+
+log_head: Final = sa.Table(
+    "log_head",
+    metadata,
+    _number("shard", key=True),
+    _number("generation"),
+    _number("seq"),
+    _number("leaf"),
+    **_STRICT,
+)
+
+events: Final = sa.Table(
+    "events",
+    metadata,
+    _number("seq", key=True),
+    _blob("event_id"),
+    _number("conversation_id"),
+    _number("position"),
+    _number("message_no"),
+    _number("pts"),
+    _number("leaf"),
+    _number("actor_id"),
+    _text("nick"),
+    _number("kind"),
+    _number("flags"),
+    _number("target_seq"),
+    _number("at_ms"),
+    _number("expires_ms"),
+    _text("protocol"),
+    _blob("native_id"),
+    _blob("boxes"),
+    **_STRICT,
+)
+"""Skeletons. `boxes` is the event's, in MessagePack, so that `mailbox` can be made from the log alone."""
+
+bodies: Final = sa.Table(
+    "bodies",
+    metadata,
+    _number("seq", key=True),
+    _text("variant"),
+    _blob("native"),
+    _blob("leaf_salt"),
+    **_STRICT,
+)
+"""What can be erased. `variant` is the event's `relation_key`, e.g. the emoji of a reaction."""
+
+log_generations: Final = sa.Table(
+    "log_generations",
+    metadata,
+    _number("shard", key=True),
+    _number("generation", key=True),
+    _number("first_seq"),
+    _text("reason"),
+    _number("at_ms"),
+    **_CLUSTERED,
+)
+
+erasures: Final = sa.Table("erasures", metadata, _number("seq", key=True), _blob("event_id"), **_STRICT)
+"""Entries whose body was erased here; told to a restored backup that still has them."""
+
+# The index of the log, written behind it in sorted runs. A run that `index_runs` does not list is not there.
+
+index_runs: Final = sa.Table(
+    "index_runs",
+    metadata,
+    _number("run", key=True),
+    _number("level"),
+    _number("first_seq"),
+    _number("last_seq"),
+    **_STRICT,
+)
+
+ix_conversation: Final = sa.Table(
+    "ix_conversation",
+    metadata,
+    _number("run", key=True),
+    _number("conversation_id", key=True),
+    _number("seq", key=True),
+    _number("position"),
+    _number("kind"),
+    **_CLUSTERED,
+)
+
+mailbox: Final = sa.Table(
+    "mailbox",
+    metadata,
+    _number("run", key=True),
+    _number("account_id", key=True),
+    _number("seq", key=True),
+    _number("conversation_id"),
+    _number("box"),
+    _number("kind"),
+    **_CLUSTERED,
+)
+
+native_ids: Final = sa.Table(
+    "native_ids",
+    metadata,
+    _number("run", key=True),
+    _number("actor_id", key=True),
+    _blob("native_id", key=True),
+    _text("protocol", key=True),
+    _number("seq"),
+    **_CLUSTERED,
+)
+"""Ids that senders chose, for the latest entry of each."""
+
+# Latest values. Those with `changed_seq` keep a row that is gone until every client has heard of it.
+
+accounts: Final = sa.Table(
+    "accounts",
+    metadata,
+    _number("id", key=True),
+    _blob("uuid"),
+    _text("name"),
+    _text("state"),
+    _number("box_head"),
+    _number("generation"),
+    _number("delivered_seq"),
+    _text("display"),
+    _number("created_ms"),
+    sa.UniqueConstraint("name", name="accounts_name"),
+    **_STRICT,
+)
+
+credentials: Final = sa.Table(
+    "credentials",
+    metadata,
+    _number("account_id", key=True),
+    _text("mechanism", key=True),
+    _blob("verifier"),
+    **_CLUSTERED,
+)
+
+actors: Final = sa.Table(
+    "actors",
+    metadata,
+    _number("id", key=True),
+    _text("kind"),
+    _text("name"),
+    sa.Column("account_id", _Number, nullable=True),
+    _text("protocol"),
+    _text("uri"),
+    sa.UniqueConstraint("protocol", "uri", name="actors_uri"),
+    **_STRICT,
+)
+
+conversations: Final = sa.Table(
+    "conversations",
+    metadata,
+    _number("id", key=True),
+    _blob("uuid"),
+    _text("kind"),
+    _text("name"),
+    _text("authority"),
+    _text("visibility"),
+    _text("encryption"),
+    _number("state_version"),
+    _number("destroyed"),
+    _number("party_lo"),
+    _number("party_hi"),
+    _number("generation"),
+    _number("head_position"),
+    _number("tail_position"),
+    _number("message_no"),
+    _number("pts"),
+    _number("head_seq"),
+    **_STRICT,
+)
+"""The last six are counters, written behind the log with its index; a row of the core never touches them."""
+
+sa.Index("conversations_party_lo", conversations.c.party_lo, sqlite_where=conversations.c.party_lo > 0)
+sa.Index("conversations_party_hi", conversations.c.party_hi, sqlite_where=conversations.c.party_hi > 0)
+
+members: Final = sa.Table(
+    "members",
+    metadata,
+    _number("conversation_id", key=True),
+    _number("actor_id", key=True),
+    _text("membership"),
+    _number("role"),
+    _text("nick"),
+    _number("durable"),
+    _text("reason"),
+    _number("changed_seq"),
+    _number("gone"),
+    **_CLUSTERED,
+)
+
+member_spans: Final = sa.Table(
+    "member_spans",
+    metadata,
+    _number("conversation_id", key=True),
+    _number("actor_id", key=True),
+    _number("from_position", key=True),
+    _number("to_position"),
+    **_CLUSTERED,
+)
+
+state: Final = sa.Table(
+    "state",
+    metadata,
+    _number("conversation_id", key=True),
+    _text("type", key=True),
+    _text("key", key=True),
+    _blob("value"),
+    **_CLUSTERED,
+)
+
+relations: Final = sa.Table(
+    "relations",
+    metadata,
+    _number("target_seq", key=True),
+    _number("kind", key=True),
+    _number("actor_id", key=True),
+    _text("key", key=True),
+    _number("seq"),
+    **_CLUSTERED,
+)
+
+roster: Final = sa.Table(
+    "roster",
+    metadata,
+    _number("account_id", key=True),
+    _number("actor_id", key=True),
+    _text("name"),
+    _blob("groups"),
+    _number("flags"),
+    _blob("request"),
+    _number("changed_seq"),
+    _number("gone"),
+    **_CLUSTERED,
+)
+"""`groups` is MessagePack."""
+
+blocks: Final = sa.Table(
+    "blocks",
+    metadata,
+    _number("account_id", key=True),
+    _text("name", key=True),
+    _number("changed_seq"),
+    _number("gone"),
+    **_CLUSTERED,
+)
+
+account_data: Final = sa.Table(
+    "account_data",
+    metadata,
+    _number("account_id", key=True),
+    _number("conversation_id", key=True),
+    _text("type", key=True),
+    _blob("value"),
+    _number("changed_seq"),
+    _number("gone"),
+    **_CLUSTERED,
+)
+
+reads: Final = sa.Table(
+    "reads",
+    metadata,
+    _number("account_id", key=True),
+    _number("conversation_id", key=True),
+    _text("thread", key=True),
+    _text("kind", key=True),
+    _number("position"),
+    _number("message_no"),
+    _number("at_ms"),
+    _number("changed_seq"),
+    _number("gone"),
+    **_CLUSTERED,
+)
+
+receipts: Final = sa.Table(
+    "receipts",
+    metadata,
+    _number("conversation_id", key=True),
+    _number("actor_id", key=True),
+    _text("thread", key=True),
+    _text("kind", key=True),
+    _number("position"),
+    _number("changed_seq"),
+    _number("gone"),
+    **_CLUSTERED,
+)

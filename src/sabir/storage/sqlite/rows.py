@@ -1,0 +1,151 @@
+"""Events as rows of `events` and `bodies`, and back."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+
+from sabir.core.model.event import Event
+from sabir.storage import schema
+from sabir.storage.sqlite.statements import insert_into, text_of
+
+INSERT_EVENT: Final = insert_into(schema.events)
+INSERT_BODY: Final = insert_into(schema.bodies)
+
+_encode_boxes: Final = msgspec.msgpack.Encoder().encode
+_decode_boxes: Final = msgspec.msgpack.Decoder(tuple[tuple[int, int], ...]).decode
+
+
+def event_row(event: Event) -> tuple[object, ...]:
+    """Return the row of `events`: the columns in their order."""
+    boxes = event.boxes
+    return (
+        event.seq,
+        event.event_id,
+        event.conversation_id,
+        event.position,
+        event.message_no,
+        event.pts,
+        event.leaf,
+        event.actor_id,
+        event.nick,
+        event.kind,
+        event.flags,
+        event.target_seq,
+        event.at_ms,
+        event.expires_ms,
+        event.protocol,
+        event.native_id,
+        _encode_boxes(boxes) if boxes else b"",
+    )
+
+
+def body_row(event: Event) -> tuple[object, ...]:
+    """Return the row of `bodies`."""
+    return (event.seq, event.relation_key, event.native, event.salt)
+
+
+def boxes_of(stored: bytes) -> tuple[tuple[int, int], ...]:
+    """Return `Event.boxes` from its column."""
+    return _decode_boxes(stored) if stored else ()
+
+
+def _select() -> sa.Select[Any]:
+    event, body, target = schema.events, schema.bodies, schema.events.alias("target")
+    return sa.select(
+        event.c.seq,
+        event.c.event_id,
+        event.c.conversation_id,
+        event.c.position,
+        event.c.message_no,
+        event.c.pts,
+        event.c.leaf,
+        event.c.actor_id,
+        event.c.nick,
+        event.c.kind,
+        event.c.flags,
+        event.c.target_seq,
+        target.c.event_id,
+        event.c.at_ms,
+        event.c.expires_ms,
+        event.c.protocol,
+        body.c.native,
+        body.c.leaf_salt,
+        event.c.native_id,
+        body.c.variant,
+        event.c.boxes,
+    ).select_from(
+        event.outerjoin(body, body.c.seq == event.c.seq).outerjoin(target, target.c.seq == event.c.target_seq)
+    )
+
+
+_SEQ: Final[sa.BindParameter[int]] = sa.bindparam("seq")
+_AT: Final = text_of(_select().where(schema.events.c.seq == _SEQ))
+_AFTER: Final = text_of(
+    _select().where(schema.events.c.seq > _SEQ).order_by(schema.events.c.seq).limit(sa.bindparam("limit"))
+)
+# json_each: one statement, prepared once, for a list of any length
+_LISTED: Final = text_of(
+    _select()
+    .where(
+        schema.events.c.seq.in_(
+            sa.select(sa.func.json_each(sa.bindparam("seqs")).table_valued("value").c.value)
+        )
+    )
+    .order_by(schema.events.c.seq)
+)
+
+
+def event_at(connection: sqlite3.Connection, seq: int) -> Event | None:
+    """Return the event with that log number."""
+    row = connection.execute(_AT, (seq,)).fetchone()
+    return None if row is None else _event(row)
+
+
+def events_after(connection: sqlite3.Connection, seq: int, limit: int) -> list[Event]:
+    """Return the events after a log number."""
+    # SQLAlchemy's LIMIT for SQLite has an OFFSET with it.
+    return [_event(row) for row in connection.execute(_AFTER, (seq, limit, 0))]
+
+
+def events_listed(connection: sqlite3.Connection, seqs: Iterable[int]) -> list[Event]:
+    """Return the events with these log numbers, oldest first."""
+    return [_event(row) for row in connection.execute(_LISTED, (listed(seqs),))]
+
+
+def listed(seqs: Iterable[int]) -> str:
+    """Return log numbers as the parameter of a statement that takes any number of them."""
+    return f"[{','.join(map(str, seqs))}]"
+
+
+def _event(row: Sequence[Any]) -> Event:
+    native = row[16]
+    event = Event(
+        row[0],
+        row[1],
+        row[2],
+        row[3],
+        row[4],
+        row[5],
+        row[6],
+        row[7],
+        row[8],
+        row[9],
+        row[10],
+        row[11],
+        row[12] or b"",
+        row[13],
+        row[14],
+        row[15],
+        native or b"",
+        row[17] or b"",
+    )
+    event.native_id = row[18]
+    event.relation_key = row[19] or ""
+    event.boxes = boxes_of(row[20])
+    event.erased = native is None
+    return event

@@ -1,0 +1,155 @@
+"""The statements as SQL text, made once from the schema with SQLAlchemy Core, run by `sqlite3` itself.
+
+SQLAlchemy's own execution costs several times the insert (LOGPATH), and its connections would be a second library
+on one file.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final, Generic, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql import ClauseElement
+
+from sabir.core.model import changes
+from sabir.storage import schema
+
+Row = TypeVar("Row", bound=changes.Change)
+
+_DIALECT: Final = sqlite.dialect(paramstyle="qmark")
+_NUMBERING: Final = ("changed_seq", "gone")
+
+
+def text_of(statement: ClauseElement) -> str:
+    """Return a statement as SQL, its parameters as question marks in the order in which they were written."""
+    return str(statement.compile(dialect=_DIALECT))
+
+
+def insert_into(table: sa.Table) -> str:
+    """Return an INSERT of a whole row, values in the order of the columns."""
+    return text_of(
+        sa.insert(table).values({column.name: sa.bindparam(column.name) for column in table.columns})
+    )
+
+
+class Stored(Generic[Row]):
+    """How changes of one kind become rows of a table, and rows changes."""
+
+    def __init__(
+        self,
+        row: type[Row],
+        table: sa.Table,
+        *,
+        kept: Sequence[str] = (),
+        initial: dict[str, int] | None = None,
+    ) -> None:
+        """Make the statements.
+
+        Args:
+            row: its fields are columns.
+            table: where it goes.
+            kept: columns that are written when the row is new, and never after.
+            initial: further columns of a new row.
+        """
+        self.row: Final = row
+        self.table: Final = table
+        names = [name for name in row.__struct_fields__ if name in table.c]
+        self._keys = [column.name for column in table.primary_key]
+        self._fields = [name for name in names if name not in _NUMBERING]
+        types = msgspec.structs.fields(row)
+        self._flags = frozenset(field.name for field in types if field.type is bool)
+        self._packed = {field.name: field.type for field in types if field.name == "groups"}
+        insert = sqlite.insert(table).values(
+            {name: sa.bindparam(name) for name in names}
+            | {name: sa.literal_column(str(value)) for name, value in (initial or {}).items()}
+        )
+        updated = [name for name in names if name not in self._keys and name not in kept]
+        put = insert.on_conflict_do_update(
+            index_elements=self._keys, set_={name: insert.excluded[name] for name in updated or self._keys}
+        ).compile(dialect=_DIALECT)
+        self._put = str(put)
+        self._order = [str(name) for name in put.positiontup or ()]
+        # A row with `gone` stays, so that clients hear of it.
+        self._remove = (
+            None
+            if "gone" in table.c
+            else text_of(sa.delete(table).where(*(table.c[key] == sa.bindparam(key) for key in self._keys)))
+        )
+
+    def put(self, connection: sqlite3.Connection, change: changes.Change) -> None:
+        """Store a change of this kind."""
+        if change.gone and self._remove is not None:
+            connection.execute(self._remove, [getattr(change, name) for name in self._keys])
+        else:
+            connection.execute(
+                self._put,
+                [
+                    msgspec.msgpack.encode(getattr(change, name))
+                    if name in self._packed
+                    else getattr(change, name)
+                    for name in self._order
+                ],
+            )
+
+    def select(self, *where: sa.ColumnElement[bool], order: Sequence[sa.ColumnElement[object]] = ()) -> str:
+        """Return a SELECT of rows that are there, to be read with `rows`."""
+        present = (self.table.c.gone == sa.literal_column("0"),) if "gone" in self.table.c else ()
+        columns = [self.table.c[name] for name in self._fields]
+        return text_of(sa.select(*columns).where(*present, *where).order_by(*order))
+
+    def rows(
+        self, connection: sqlite3.Connection, select: str, parameters: Sequence[object] = ()
+    ) -> list[Row]:
+        """Return the rows that `select` finds."""
+        found: list[Row] = []
+        for values in connection.execute(select, parameters):
+            fields = dict(zip(self._fields, values, strict=True))
+            for name in self._flags & fields.keys():
+                fields[name] = bool(fields[name])
+            for name, kind in self._packed.items():
+                fields[name] = msgspec.msgpack.decode(fields[name], type=kind)
+            found.append(self.row(**fields))
+        return found
+
+
+ACCOUNTS: Final = Stored(changes.AccountRow, schema.accounts)
+CREDENTIALS: Final = Stored(changes.CredentialRow, schema.credentials)
+ACTORS: Final = Stored(changes.ActorRow, schema.actors)
+CONVERSATIONS: Final = Stored(
+    changes.ConversationRow,
+    schema.conversations,
+    kept=["generation"],  # it belongs to the counters, which move behind the log
+    initial={"head_position": 0, "tail_position": 1, "message_no": 0, "pts": 0, "head_seq": 0},
+)
+MEMBERS: Final = Stored(changes.MemberRow, schema.members)
+SPANS: Final = Stored(changes.SpanRow, schema.member_spans)
+STATES: Final = Stored(changes.StateRow, schema.state)
+RELATIONS: Final = Stored(changes.RelationRow, schema.relations)
+CONTACTS: Final = Stored(changes.ContactRow, schema.roster)
+BLOCKS: Final = Stored(changes.BlockRow, schema.blocks)
+DATA: Final = Stored(changes.DataRow, schema.account_data)
+READS: Final = Stored(changes.ReadRow, schema.reads)
+RECEIPTS: Final = Stored(changes.ReceiptRow, schema.receipts)
+
+STORED: Final[dict[type[changes.Change], Stored[changes.Change]]] = {
+    stored.row: stored  # type: ignore[misc]  # each kind is put by its own
+    for stored in (
+        ACCOUNTS,
+        CREDENTIALS,
+        ACTORS,
+        CONVERSATIONS,
+        MEMBERS,
+        SPANS,
+        STATES,
+        RELATIONS,
+        CONTACTS,
+        BLOCKS,
+        DATA,
+        READS,
+        RECEIPTS,
+    )
+}

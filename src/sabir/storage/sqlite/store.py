@@ -1,0 +1,207 @@
+"""The store as the core sees it: `sabir.core.ports.LogStore`.
+
+Point look-ups run at once, on a connection of the core's thread; pages run in a few threads that only read; batches
+go to the writer. Answers of the last two come by `call_soon`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final, TypeVar
+
+import sqlalchemy as sa
+
+from sabir.core.model.changes import ReadRow, RelationRow
+from sabir.core.model.event import Event
+from sabir.core.ports import Batch, Page, PageQuery, Snapshot, StoreError
+from sabir.storage import migrations, schema
+from sabir.storage.config import StorageConfig
+from sabir.storage.lock import DataLock
+from sabir.storage.sqlite import connections, reading, rows, snapshots, statements
+from sabir.storage.sqlite.erasing import Erasing
+from sabir.storage.sqlite.indexing import Indexing
+from sabir.storage.sqlite.segment import Segment
+from sabir.storage.sqlite.statements import text_of
+from sabir.storage.sqlite.writer import CallSoon, Writer
+
+log = logging.getLogger(__name__)
+
+RETRY_S: Final = 1.0
+"""After a read that failed."""
+
+_Answer = TypeVar("_Answer")
+
+_credentials: Final = schema.credentials.c
+_CREDENTIAL: Final = text_of(
+    sa.select(_credentials.verifier).where(
+        _credentials.account_id == sa.bindparam("account_id"),
+        _credentials.mechanism == sa.bindparam("mechanism"),
+    )
+)
+_data: Final = schema.account_data.c
+_DATA: Final = text_of(
+    sa.select(_data.value).where(
+        _data.account_id == sa.bindparam("account_id"),
+        _data.conversation_id == sa.bindparam("conversation_id"),
+        _data.type == sa.bindparam("type"),
+        _data.gone == sa.literal_column("0"),
+    )
+)
+_READS: Final = statements.READS.select(schema.reads.c.account_id == sa.bindparam("account_id"))
+_conversations: Final = schema.conversations.c
+_DIRECTS: Final = text_of(
+    sa.union(
+        *(
+            sa.select(_conversations.id, _conversations.head_seq).where(
+                party == sa.bindparam(party.name), party > sa.literal_column("0")
+            )
+            for party in (_conversations.party_lo, _conversations.party_hi)
+        )
+    )
+)
+
+
+class SqliteStore:
+    """The log and the tables of latest values in one database file of a locked data folder."""
+
+    def __init__(self, lock: DataLock, config: StorageConfig, call_soon: CallSoon) -> None:
+        """Open the store, making or migrating the database; `load` must follow, and `close` at the end.
+
+        Args:
+            lock: of the data folder, from `sabir.storage.lock.acquire`; it stays the caller's to release.
+            config: the settings.
+            call_soon: calls a function on the core's thread, from any other, never at once.
+
+        Raises:
+            OSError: the files cannot be made.
+            sqlite3.Error: this is not a database, or it cannot be read.
+        """
+        self._directory = lock.directory
+        self._path = lock.directory / connections.FILE_NAME
+        self._config = config
+        self._call_soon = call_soon
+        connections.create(self._path)
+        migrations.upgrade(self._path)
+        self._connection = connections.open_reader(self._path, config)
+        self._closing = threading.Event()
+        self._of_thread = threading.local()
+        self._pool = ThreadPoolExecutor(config.readers, "sabir-reader", initializer=self._connect_thread)
+        self._indexing: Indexing | None = None
+        self._writer: Writer | None = None
+        self.owed = 0
+        """Answers still to come, of `append`, `page` and `follow`."""
+
+    def close(self) -> None:
+        """Write what was handed in, then close the files. What is still owed was handed to `call_soon` by then."""
+        self._closing.set()
+        if self._writer is not None:
+            self._writer.stop()
+        self._pool.shutdown()
+        self._connection.close()
+
+    def load(self) -> Snapshot:
+        """See `LogStore.load`."""
+        segments = snapshots.unindexed(self._connection)
+        snapshot = snapshots.snapshot(self._connection, segments)
+        self._indexing = Indexing(snapshot.generation, segments)
+        self._writer = Writer(
+            self._path, self._config, self._indexing, Erasing(self._directory), self._call_soon
+        )
+        return snapshot
+
+    def append(self, batch: Batch, done: Callable[[Batch, StoreError | None], None]) -> None:
+        """See `LogStore.append`."""
+        assert self._writer is not None, "load() comes first"
+        self.owed += 1
+        self._writer.submit(batch, partial(self._appended, done))
+
+    def event_at(self, seq: int) -> Event | None:
+        """See `LogStore.event_at`."""
+        return rows.event_at(self._connection, seq)
+
+    def find_event(self, event_id: bytes) -> Event | None:
+        """See `LogStore.find_event`."""
+        return reading.find_event(self._connection, event_id)
+
+    def find_native(self, protocol: str, actor_id: int, native_id: bytes) -> int:
+        """See `LogStore.find_native`."""
+        return reading.find_native(self._connection, self._segments(), protocol, actor_id, native_id)
+
+    def relations_of(self, seqs: Iterable[int]) -> list[RelationRow]:
+        """See `LogStore.relations_of`."""
+        return reading.relations_of(self._connection, list(seqs))
+
+    def page(self, query: PageQuery, then: Callable[[Page], None]) -> None:
+        """See `LogStore.page`."""
+        # The segments as of now: whatever was acknowledged is in them or on disk.
+        segments = self._segments()
+        self._read(lambda connection: reading.page(connection, segments, query), then)
+
+    def follow(self, after_seq: int, limit: int, then: Callable[[list[Event]], None]) -> None:
+        """See `LogStore.follow`."""
+        self._read(lambda connection: rows.events_after(connection, after_seq, limit), then)
+
+    def credential(self, account_id: int, mechanism: str) -> bytes | None:
+        """See `LogStore.credential`."""
+        row = self._connection.execute(_CREDENTIAL, (account_id, mechanism)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def data(self, account_id: int, conversation_id: int, type: str) -> bytes | None:
+        """See `LogStore.data`."""
+        row = self._connection.execute(_DATA, (account_id, conversation_id, type)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def reads(self, account_id: int) -> list[ReadRow]:
+        """See `LogStore.reads`."""
+        return statements.READS.rows(self._connection, _READS, (account_id,))
+
+    def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:
+        """See `LogStore.mailbox_heads`."""
+        heads: dict[int, int] = dict(self._connection.execute(_DIRECTS, (account_id, account_id)))
+        for segment in self._segments():
+            for conversation_id in heads.keys() & segment.conversations.keys():
+                heads[conversation_id] = segment.conversations[conversation_id][-1].seq
+        latest = sorted(
+            ((seq, conversation_id) for conversation_id, seq in heads.items() if seq), reverse=True
+        )
+        return [(conversation_id, seq) for seq, conversation_id in latest[:limit]]
+
+    def _segments(self) -> tuple[Segment, ...]:
+        return () if self._indexing is None else self._indexing.segments
+
+    def _appended(
+        self, done: Callable[[Batch, StoreError | None], None], batch: Batch, error: StoreError | None
+    ) -> None:
+        self.owed -= 1
+        done(batch, error)
+
+    # Reading threads
+
+    def _read(self, read: Callable[[sqlite3.Connection], _Answer], then: Callable[[_Answer], None]) -> None:
+        self.owed += 1
+        self._pool.submit(self._answer, read, then)
+
+    def _answer(self, read: Callable[[sqlite3.Connection], _Answer], then: Callable[[_Answer], None]) -> None:
+        while True:
+            try:
+                answer = read(self._of_thread.connection)
+            except sqlite3.Error as error:
+                # There is no empty answer that would not be a lie: try until the disk is back.
+                log.error("read failed", exc_info=error)
+                if self._closing.wait(RETRY_S):
+                    return
+            else:
+                self._call_soon(partial(self._answered, then, answer))
+                return
+
+    def _answered(self, then: Callable[[_Answer], None], answer: _Answer) -> None:
+        self.owed -= 1
+        then(answer)
+
+    def _connect_thread(self) -> None:
+        self._of_thread.connection = connections.open_reader(self._path, self._config)

@@ -1,0 +1,242 @@
+"""The thread with the only write connection: one transaction per batch, the index and checkpoints in between.
+
+A batch that fails is not in the store when its error is told. Where a flush failed, nobody knows whether the commit
+landed, so the connection is opened anew and the head compared; a COMMIT is never just repeated.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import sqlalchemy as sa
+
+from sabir.core.model.changes import EraseBody
+from sabir.core.ports import Batch, StoreError
+from sabir.storage import schema
+from sabir.storage.config import StorageConfig
+from sabir.storage.sqlite import connections, reading
+from sabir.storage.sqlite.checkpoints import Checkpoints
+from sabir.storage.sqlite.erasing import Erasing
+from sabir.storage.sqlite.indexing import Indexing
+from sabir.storage.sqlite.rows import INSERT_BODY, INSERT_EVENT, body_row, event_row
+from sabir.storage.sqlite.statements import STORED, text_of
+
+log = logging.getLogger(__name__)
+
+CallSoon = Callable[[Callable[[], object]], object]
+"""Calls back on the core's thread, from any thread (`loop.call_soon_threadsafe`)."""
+
+FLUSH_S: Final = 0.1
+"""With `storage.sync = "interval"`: how often the journal is flushed."""
+
+# What a row at fault raises: its values, or a constraint. Anything else is the disk's or our own fault.
+_AT_FAULT: Final = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
+
+_HEAD: Final = text_of(
+    sa.update(schema.log_head)
+    .where(schema.log_head.c.shard == sa.literal_column("0"))
+    .ordered_values(
+        (schema.log_head.c.seq, sa.bindparam("seq_")), (schema.log_head.c.leaf, sa.bindparam("leaf_"))
+    )
+)
+
+
+class _Job(NamedTuple):
+    batch: Batch
+    done: Callable[[Batch, StoreError | None], None]
+
+
+class Writer:
+    """Commits batches in the order given."""
+
+    def __init__(
+        self, path: Path, config: StorageConfig, indexing: Indexing, erasing: Erasing, call_soon: CallSoon
+    ) -> None:
+        """Start the thread."""
+        self._path = path
+        self._config = config
+        self._indexing = indexing
+        self._erasing = erasing
+        self._call_soon = call_soon
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._connection: sqlite3.Connection | None = None
+        self._checkpoints = Checkpoints(path, config)
+        self._unflushed_since = 0.0
+        self._erasing.open(self._open())
+        self._thread = threading.Thread(target=self._run, name="sabir-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, batch: Batch, done: Callable[[Batch, StoreError | None], None]) -> None:
+        """Write `batch`; `done` is called on the core's thread."""
+        self._queue.put(_Job(batch, done))
+
+    def stop(self) -> None:
+        """Write what was submitted, then end the thread and close the connection."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (job := self._next()) is not None:
+            error = self._write(job)
+            self._call_soon(partial(job.done, job.batch, error))
+            if error is None:
+                self._between(len(job.batch.events))
+        self._flush()
+        self._checkpoints.stop()
+        if self._connection is not None:
+            self._connection.close()
+
+    def _next(self) -> _Job | None:
+        """Return the next batch, working on the index until there is one."""
+        while True:
+            try:
+                return self._queue.get_nowait()
+            except queue.Empty:
+                pass
+            if self._step():
+                continue
+            try:
+                return self._queue.get(timeout=FLUSH_S if self._unflushed_since else None)
+            except queue.Empty:
+                self._flush()
+
+    # One batch
+
+    def _write(self, job: _Job) -> StoreError | None:
+        batch, connection = job.batch, self._connection
+        try:
+            if connection is None:
+                connection = self._open()
+            self._insert(connection, batch)
+        except _AT_FAULT as error:
+            self._roll_back()
+            log.warning("statement refused", extra={"error": type(error).__name__, "rows": len(batch.events)})
+            return StoreError(str(error), statement=True)
+        except sqlite3.Error as error:
+            return self._failed(batch, error)
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            return self._failed(batch, error)
+        self._committed(batch)
+        return None
+
+    def _insert(self, connection: sqlite3.Connection, batch: Batch) -> None:
+        erased = [seq for change in batch.changes if isinstance(change, EraseBody) for seq in change.seqs]
+        if erased:
+            connection.execute("PRAGMA secure_delete=ON")
+        connection.execute("BEGIN IMMEDIATE")
+        events = batch.events
+        if events:
+            connection.executemany(INSERT_EVENT, [event_row(event) for event in events])
+            connection.executemany(INSERT_BODY, [body_row(event) for event in events])
+        for change in batch.changes:
+            if not isinstance(change, EraseBody):
+                STORED[type(change)].put(connection, change)
+        if erased:
+            self._erasing.erase(connection, erased)
+        connection.execute(_HEAD, (batch.last_seq, batch.last_leaf))
+
+    def _committed(self, batch: Batch) -> None:
+        self._indexing.add(batch.events)
+        self._erasing.committed()
+        self._checkpoints.written(batch.size_bytes, len(batch.events) + len(batch.changes))
+        if self._config.sync == "interval" and not self._unflushed_since:
+            self._unflushed_since = time.monotonic()
+
+    def _roll_back(self) -> None:
+        self._erasing.rolled_back()
+        if self._connection is not None and self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _failed(self, batch: Batch, error: sqlite3.Error) -> StoreError | None:
+        """Find out whether the batch is in the store, and be ready for the next one."""
+        log.error("commit failed", exc_info=error)
+        try:
+            if reading.head_seq(self._open()) == batch.last_seq:
+                self._committed(batch)
+                return None
+        except sqlite3.Error as again:
+            log.error("database cannot be opened again", exc_info=again)
+        self._erasing.rolled_back()
+        return StoreError(str(error))
+
+    def _open(self) -> sqlite3.Connection:
+        self._close()
+        connection = connections.open_writer(self._path, self._config)
+        self._indexing.open(connection)
+        self._connection = connection
+        return connection
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    # Between batches
+
+    def _between(self, appended: int) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            if self._erasing.unfinished:
+                self._finish_erasing(connection)
+            self._checkpoints.run(connection)
+            self._indexing.keep_up(connection, appended)
+        except (sqlite3.Error, OSError) as error:
+            self._background_failed(error)
+        if self._unflushed_since and time.monotonic() - self._unflushed_since >= FLUSH_S:
+            self._flush()
+
+    def _step(self) -> bool:
+        """Take a step of the index; return whether there was one to take."""
+        connection = self._connection
+        if connection is None:
+            return False
+        try:
+            if self._erasing.unfinished:
+                self._finish_erasing(connection)
+            self._checkpoints.run(connection)
+            return self._indexing.step(connection)
+        except (sqlite3.Error, OSError) as error:
+            self._background_failed(error)
+            return False
+
+    def _finish_erasing(self, connection: sqlite3.Connection) -> None:
+        self._erasing.remember()
+        self._erasing.unfinished = not self._checkpoints.truncate(connection)
+        connection.execute("PRAGMA secure_delete=OFF")
+
+    def _background_failed(self, error: Exception) -> None:
+        """Drop the connection; the next batch opens it, and what was under way is begun anew."""
+        log.error("index or checkpoint failed", exc_info=error)
+        self._close()
+
+    def _flush(self) -> None:
+        """Flush the journal, with `storage.sync = "interval"`."""
+        if self._unflushed_since:
+            self._unflushed_since = 0.0
+            # Nobody locks the journal's file, so that closing it loses no lock.
+            descriptor = os.open(f"{self._path}-wal", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
