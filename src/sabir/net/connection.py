@@ -179,6 +179,11 @@ class Connection:
 
     # What protocols call
 
+    @property
+    def now_ms(self) -> int:
+        """The time of the wheel, from which deadlines are counted: behind by up to a granule."""
+        return self._wheel.now_ms
+
     def put(self, data: bytes) -> None:
         """Send `data` at the end of this turn of the loop, joined with whatever else is put."""
         if self.closing:
