@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sabir.core.delivery import Sessions
 from sabir.core.directory import Directory
 from sabir.core.model.actor import Account, Actor
@@ -16,6 +18,11 @@ class Presences:
     def __init__(self, directory: Directory, sessions: Sessions) -> None:
         self._directory = directory
         self._sessions = sessions
+        self.observers: list[Callable[[Account, bool, bool], None]] = []
+        """Told (account, was it here, is it here) of every change, for watchers that are no contacts (IRC MONITOR).
+
+        Whoever observes decides what it may show to whom.
+        """
 
     def change(self, session: Session, presence: Presence) -> None:
         """Set the presence of `session` and tell the account's watchers and other sessions.
@@ -37,6 +44,12 @@ class Presences:
                 other.signal(told)
         if presence.is_available and not was_available:
             self.probe_all(session, account)
+        if self.observers:
+            others = any(
+                other.presence.is_available for other in self._sessions.of(account.id) if other is not session
+            )
+            for observer in self.observers:
+                observer(account, others or was_available, others or presence.is_available)
 
     def probe_all(self, session: Session, account: Account) -> None:
         """Tell `session` the presence of everyone whom its account watches, and of its own other devices."""
