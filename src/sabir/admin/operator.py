@@ -15,6 +15,9 @@ from sabir.core.services import Services
 
 Answering = Callable[[Answer], None]
 
+OUTSIDE: Final = frozenset({Membership.BAN, Membership.LEAVE, Membership.KNOCK})
+"""Those whom a room remembers, but who do not belong to it."""
+
 ADVICE: Final = {
     Refusal.ACCOUNT_UNKNOWN: "no account has that name; `sabir user list` shows those there are",
     Refusal.ACCOUNT_EXISTS: "that name is taken; `sabir user passwd` gives an account a new password",
@@ -169,7 +172,7 @@ def _room(room: Conversation) -> commands.Room:
         name=room.name,
         title=room.config.title,
         topic=room.topic.text if room.topic else "",
-        members=sum(member.membership is Membership.JOIN for member in room.members.values()),
+        members=sum(member.membership not in OUTSIDE for member in room.members.values()),
         attendees=len(room.attendees),
         entries=room.head_position,
     )

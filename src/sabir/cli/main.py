@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sabir import __version__
-from sabir.cli import configuration
+from sabir.cli import configuration, rooms, users
 from sabir.cli.output import out
 
 app = typer.Typer(
@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 app.command()(configuration.quickstart)
 app.add_typer(configuration.app, name="config")
+app.add_typer(users.app, name="user")
+app.add_typer(rooms.app, name="room")
 
 
 def _version(wanted: bool) -> None:
