@@ -46,7 +46,7 @@ class NetConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsConfig:
-    """Settings under `[tls]`."""
+    """Settings under `[tls]`: the certificate that clients are shown."""
 
     certificate: str = ""
     """PEM file with the certificate and its chain. Empty: a self-signed one is made in the data folder."""

@@ -197,7 +197,7 @@ class Listener:
             taker.connection_lost(error)
         except asyncio.CancelledError:
             accepted.close()
-            taker.connection_lost(None)
+            taker.give_up()
             raise
 
     def upgrade(self, taker: "_Socket", transport: asyncio.Transport, then: Callable[[], None]) -> None:
@@ -254,9 +254,11 @@ class Listener:
 class _Socket(asyncio.BufferedProtocol):
     """What the event loop calls; passes everything on to the `Connection`."""
 
-    __slots__ = ("_buffer", "_connection", "_gone", "_listener", "_made", "credentials", "peer")
+    __slots__ = ("_buffer", "_connection", "_gone", "_listener", "_made", "_transport", "credentials", "peer")
 
-    _connection: Connection  # from `connection_made` on; until then only `connection_lost` is called
+    # From `connection_made` on; until then only `connection_lost` and `give_up` are called.
+    _connection: Connection
+    _transport: asyncio.Transport
 
     def __init__(self, listener: Listener, peer: str, credentials: Credentials | None) -> None:
         self.peer = peer
@@ -271,6 +273,7 @@ class _Socket(asyncio.BufferedProtocol):
         made = cast(asyncio.Transport, transport)
         runtime, config = self._listener.runtime, self._listener.config
         self._made = True
+        self._transport = made
         connection = self._connection = Connection(
             runtime.next_id(),
             self.peer,
@@ -278,7 +281,7 @@ class _Socket(asyncio.BufferedProtocol):
             runtime.flusher,
             runtime.wheel,
             config.high_water_bytes,
-            lambda then: self._listener.upgrade(self, made, then),
+            self._upgrade,
         )
         if self.credentials is None:
             made.set_write_buffer_limits(config.high_water_bytes, config.low_water_bytes)
@@ -292,6 +295,13 @@ class _Socket(asyncio.BufferedProtocol):
         config = self._listener.config
         transport.set_write_buffer_limits(config.high_water_bytes, config.low_water_bytes)
         self._connection.secured(transport, credentials.endpoint_hash)
+
+    def give_up(self) -> None:
+        """End what may not have begun: the listener closes."""
+        if self._made:
+            self._connection.abort("server stopped")
+        else:
+            self.connection_lost(None)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return the buffer that all connections share."""
@@ -321,6 +331,9 @@ class _Socket(asyncio.BufferedProtocol):
         self._listener.admission.left(self.peer)
         if self._made:
             self._connection.lost("connection reset" if exc else "connection closed")
+
+    def _upgrade(self, then: Callable[[], None]) -> None:
+        self._listener.upgrade(self, self._transport, then)
 
 
 def _peer(address: tuple[str, ...]) -> str:
