@@ -26,8 +26,6 @@ class Traffic:
     def __init__(self, front_end: FrontEnd) -> None:
         self.front_end: Final = front_end
         self.live: Final[set[Guard]] = set()
-        self.connections = 0
-        """All that there ever were."""
         self.faults = 0
         self._bytes_in = 0
         self._bytes_out = 0
@@ -98,8 +96,8 @@ class Gateway:
             self._empty.set()
 
     def _connect(self, traffic: Traffic, door: Door, connection: Connection) -> Handler:
-        traffic.connections += 1
         front_end = traffic.front_end
+        front_end.counters.connections += 1
         try:
             handler = front_end.connect(connection, door)
         except Exception:

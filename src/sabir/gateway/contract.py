@@ -78,7 +78,10 @@ class FrontEnd(Protocol):
 
 
 class Counters:
-    """Plain integers that sessions raise, per protocol: nothing else is done per message."""
+    """Plain integers that sessions raise, per protocol: nothing else is done per message.
+
+    `connections`, all since the start, is raised by the gateway.
+    """
 
     def __init__(self, protocol: str) -> None:
         self.protocol = protocol

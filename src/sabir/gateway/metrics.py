@@ -128,7 +128,7 @@ class Metrics(Collector):
             label = [traffic.front_end.protocol]
             connections.add_metric(label, len(traffic.live))
             lagging.add_metric(label, traffic.lagging)
-            accepted.add_metric(label, traffic.connections)
+            accepted.add_metric(label, counters.connections)
             bytes_in.add_metric(label, traffic.bytes_in)
             bytes_out.add_metric(label, traffic.bytes_out)
             messages_in.add_metric(label, counters.messages_in)
