@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sabir.core.model.presence import OFFLINE, Availability, Presence
 from tests.unit.core.fakes import World
+
+from sabir.core.model.presence import OFFLINE, Availability, Presence
 
 
 def test_an_observer_is_told_whether_the_account_was_and_is_here() -> None:
