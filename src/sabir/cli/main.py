@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sabir import __version__
-from sabir.cli import configuration, rooms, users
+from sabir.cli import configuration, rooms, server, users
 from sabir.cli.output import out
 
 app = typer.Typer(
@@ -18,6 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(configuration.quickstart)
+app.command()(server.serve)
+app.command()(server.status)
 app.add_typer(configuration.app, name="config")
 app.add_typer(users.app, name="user")
 app.add_typer(rooms.app, name="room")
