@@ -7,13 +7,9 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from typer.testing import CliRunner, Result
+from tests.unit.cli.typed import sabir
 
 from sabir.cli.main import app
-
-
-def sabir(*words: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 @pytest.fixture

@@ -1,0 +1,127 @@
+"""`sabir user`, on a real store that no server holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.unit.cli.typed import sabir
+
+from sabir.storage import lock
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def names(data: Path) -> list[str]:
+    return [
+        user["name"] for user in json.loads(sabir("user", "list", "--json", "--data", data).stdout)["users"]
+    ]
+
+
+def test_an_account_that_was_added_is_listed(data: Path) -> None:
+    result = sabir("user", "add", "ada", "--password", "secret", "--data", data)
+
+    assert result.exit_code == 0
+    assert result.stdout == "ada@localhost can log in.\n"
+    assert names(data) == ["ada"]
+    assert "ada" in sabir("user", "list", "--data", data).stdout
+
+
+def test_the_password_is_asked_for_twice_and_not_shown(data: Path) -> None:
+    result = sabir("user", "add", "ada", "--data", data, said="secret\nsecret\n")
+
+    assert result.exit_code == 0
+    assert "secret" not in result.output
+    assert result.stdout.strip() == "ada@localhost can log in."
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("ada", "that name is taken"), ("Not A Name", "use a small letter"), ("root", "a few are reserved")],
+)
+def test_a_name_that_will_not_do_is_refused_with_advice(data: Path, name: str, told: str) -> None:
+    sabir("user", "add", "ada", "--password", "secret", "--data", data)
+
+    result = sabir("user", "add", name, "--password", "secret", "--data", data)
+
+    assert result.exit_code == 1
+    assert told in result.stderr
+    assert names(data) == ["ada"]
+
+
+def test_a_disabled_account_says_so_until_it_is_enabled(data: Path) -> None:
+    sabir("user", "add", "ada", "--password", "secret", "--data", data)
+
+    assert sabir("user", "disable", "ada", "--data", data).exit_code == 0
+    assert "disabled" in sabir("user", "list", "--data", data).stdout
+
+    assert sabir("user", "enable", "ada", "--data", data).exit_code == 0
+    assert "disabled" not in sabir("user", "list", "--data", data).stdout
+
+
+def test_a_password_can_be_changed(data: Path) -> None:
+    sabir("user", "add", "ada", "--password", "secret", "--data", data)
+
+    result = sabir("user", "passwd", "ada", "--password", "new", "--data", data)
+
+    assert result.exit_code == 0
+    assert result.stdout == "ada has a new password.\n"
+
+
+@pytest.mark.parametrize("command", ["passwd", "disable", "enable"])
+def test_an_account_that_does_not_exist_is_refused(data: Path, command: str) -> None:
+    password = ["--password", "new"] if command == "passwd" else []
+
+    result = sabir("user", command, "bob", *password, "--data", data)
+
+    assert result.exit_code == 1
+    assert "no account has that name" in result.stderr
+
+
+def test_a_file_of_people_is_imported_and_what_is_taken_is_told(data: Path, tmp_path: Path) -> None:
+    sabir("user", "add", "ada", "--password", "secret", "--data", data)
+    people = tmp_path / "people.csv"
+    people.write_text('name,password\nada,x\nbob,"a, b"\n\ncleo,y\n')
+
+    result = sabir("user", "import", people, "--data", data)
+
+    assert result.exit_code == 1
+    assert result.stdout == "Imported 2 accounts.\n"
+    assert "ada: that name is taken" in result.stderr
+    assert names(data) == ["ada", "bob", "cleo"]
+
+
+def test_people_can_be_imported_from_standard_input(data: Path) -> None:
+    result = sabir("user", "import", "-", "--data", data, said="ada,x\nbob,y\n")
+
+    assert result.exit_code == 0
+    assert names(data) == ["ada", "bob"]
+
+
+def test_a_line_that_is_not_name_and_password_is_a_usage_error_and_imports_nobody(data: Path) -> None:
+    result = sabir("user", "import", "-", "--data", data, said="ada,x\nbob\n")
+
+    assert result.exit_code == 2
+    assert "-:2: write a name, a comma and a password" in result.stderr
+    assert not data.exists()
+
+
+def test_while_another_process_holds_the_data_the_command_says_so(data: Path) -> None:
+    with lock.acquire(data):
+        result = sabir("user", "list", "--data", data)
+
+    assert result.exit_code == 1
+    assert "is starting or stopping" in result.stderr
+
+
+def test_a_data_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    result = sabir("user", "list", "--data", tmp_path / "file")
+
+    assert result.exit_code == 1
+    assert "Choose another folder with --data" in result.stderr
