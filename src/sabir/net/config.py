@@ -19,10 +19,10 @@ class NetConfig:
     reuse_port: bool = False
     """Let several processes listen on the same ports (SO_REUSEPORT); the kernel spreads the connections."""
 
-    high_water_bytes: int = 262_144
+    high_water_bytes: int = 524_288
     """A client that has this much unread stops receiving live and is served from the log at its own pace."""
 
-    low_water_bytes: int = 65_536
+    low_water_bytes: int = 131_072
     """A slow client is served again when it has less than this unread. Must be below `high_water_bytes`."""
 
     handshake_timeout_s: int = 15
