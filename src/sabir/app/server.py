@@ -58,9 +58,10 @@ _MS_PER_S: Final = 1000
 class Server:
     """One running server. `start`, then `stop`; both once."""
 
-    def __init__(self, settings: Settings, data: Path, ports: Ports) -> None:
+    def __init__(self, settings: Settings, data: lock.DataLock, ports: Ports) -> None:
         self._settings: Final = settings
-        self._data: Final = data
+        self._lock: Final = data
+        self._data: Final = data.directory
         self._ports: Final = ports
         self._clock: Final = SystemClock()
         self._monotonic: Final = MonotonicClock()
@@ -83,9 +84,7 @@ class Server:
         settings = self._settings
         runtime = self._runtime = NetRuntime(asyncio.get_running_loop(), self._monotonic)
         runtime.start()
-        store = self._store = SqliteStore.open(
-            self._data, settings.storage, runtime.loop.call_soon_threadsafe
-        )
+        store = self._store = SqliteStore(self._lock, settings.storage, runtime.loop.call_soon_threadsafe)
         secret = Secret(_kept_secret(self._data / SECRET_NAME))
         services = self._services = assemble(
             store,
@@ -251,8 +250,8 @@ def run(settings: Settings, data: Path, *, ports: Ports, ready_file: Path | None
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)
     prepare(data)
-    with lock.acquire(data):
-        uvloop.run(_serve(Server(settings, data, ports), ready_file))
+    with lock.acquire(data) as locked:
+        uvloop.run(_serve(Server(settings, locked, ports), ready_file))
 
 
 async def _serve(server: Server, ready_file: Path | None) -> None:
