@@ -28,6 +28,9 @@ class IrcConfig:
     max_history: int = 200
     """Messages that one CHATHISTORY command may ask for."""
 
+    autoreplay: int = 50
+    """Messages that a client without `draft/chathistory` is shown when it joins a channel; 0 for none."""
+
     max_multiline_bytes: int = 40_000
     """Longest message that a `draft/multiline` client may send, in bytes."""
 

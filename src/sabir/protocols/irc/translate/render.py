@@ -73,9 +73,9 @@ def said_of(event: Event, content: Content | None) -> Said | None:
         said = from_native(event.native)
         return _edited(said, event) if event.kind == Kind.EDIT else said
     if event.kind == Kind.MESSAGE:
-        return _message(content)
+        return said_of_message(content)
     if event.kind == Kind.EDIT:
-        return _edited(_message(content), event)
+        return _edited(said_of_message(content), event)
     if event.kind == Kind.REACTION:
         return _reaction(event, content)
     if event.kind == Kind.DELETE:
@@ -227,7 +227,8 @@ def _pieces(said: Said, scene: Scene, variant: int, quote: Quote | None, most_li
     return tuple(pieces)
 
 
-def _message(content: Content) -> Said:
+def said_of_message(content: Content) -> Said:
+    """Return a message as IRC says it, without regard to edits."""
     text = _rich_text(content)
     if words.FORWARD in content.extensions:
         text = f"[forwarded] {text}"
