@@ -23,8 +23,8 @@ class PolicyConfig:
     """The largest message that is accepted, in bytes of its native form."""
     max_attendees: int = 5_000
     """The most people in one room."""
-    max_rooms_per_session: int = 200
-    """The most rooms that one connection may attend."""
+    max_rooms: int = 200
+    """The most rooms that one person may attend at a time."""
     posts_per_s: int = 50
     """Lasting rate of messages of one account."""
     posts_burst: int = 500

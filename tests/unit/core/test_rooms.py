@@ -308,3 +308,29 @@ def test_occupant_ids_are_stable_and_differ_between_rooms() -> None:
 )
 def test_room_names_fit_every_protocol(name: str, good: bool) -> None:
     assert is_room_name(name) is good
+
+
+def test_a_session_that_disconnects_while_joining_leaves_no_ghost() -> None:
+    world = World()
+    ada, bob = world.session("ada"), world.session("bob")
+    room = world.join(ada, "lobby")
+    world.store.stalled = True
+    world.services.messaging.post(ada, room, Draft("test", b"keeps the store busy"))
+    world.services.rooms.join(bob, "lobby", "bob", nothing, fail, durable=True)
+    world.scheduler.run()
+    world.services.rooms.drop(bob)
+    world.services.devices.log_out(bob)
+    world.store.go()
+    world.scheduler.run()
+
+    assert bob.actor.id not in room.attendees
+    assert bob not in room.listeners
+
+
+def test_nobody_attends_more_rooms_than_policy_allows() -> None:
+    world = World(PolicyConfig(max_rooms=2))
+    ada, phone = world.session("ada"), world.session("ada", "phone")
+
+    assert [refusal_of_join(world, ada, room) for room in ("a", "b", "c")] == [None, None, Refusal.TOO_MANY]
+    assert refusal_of_join(world, phone, "b") is None
+    assert sorted(room.name for room in world.services.rooms.attended_by(ada.actor)) == ["a", "b"]

@@ -79,7 +79,7 @@ def assemble(
     delivery.head_seq = snapshot.seq
     log.answered = delivery.reached
     presences = Presences(directory, sessions)
-    rooms = Rooms(log, directory, delivery, policy, secret)
+    rooms = Rooms(log, directory, sessions, delivery, policy, secret)
     return Services(
         domain=domain,
         clock=clock,

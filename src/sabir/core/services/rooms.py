@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from sabir.core import policy
-from sabir.core.delivery import Delivery
+from sabir.core.delivery import Delivery, Sessions
 from sabir.core.directory import Directory, conversation_row, fold, member_row
 from sabir.core.errors import Refusal
 from sabir.core.log import Log, Operation
@@ -48,6 +48,7 @@ from sabir.core.ports import Session
 
 MAX_ROOM_NAME: Final = 64
 MAX_NICK: Final = 64
+_NOWHERE: Final[dict[int, Conversation]] = {}
 Refused = Callable[[Refusal], None]
 
 
@@ -66,13 +67,22 @@ class Rooms:
     """The rooms of this server."""
 
     def __init__(
-        self, log: Log, directory: Directory, delivery: Delivery, config: PolicyConfig, secret: bytes
+        self,
+        log: Log,
+        directory: Directory,
+        sessions: Sessions,
+        delivery: Delivery,
+        config: PolicyConfig,
+        secret: bytes,
     ) -> None:
         self._log = log
         self._directory = directory
         self._delivery = delivery
         self._config = config
         self._secret = secret
+        self._sessions = sessions
+        self._attended: dict[int, dict[int, Conversation]] = {}
+        """Rooms with a live session of each actor, by their ids."""
 
     def find(self, name: str) -> Conversation | None:
         """Return the room of that name."""
@@ -88,7 +98,11 @@ class Rooms:
 
     def attended_by(self, actor: Actor) -> list[Conversation]:
         """Return the rooms that an actor attends now."""
-        return [room for room in self._directory.rooms.values() if actor.id in room.attendees]
+        return list(self._attended.get(actor.id, _NOWHERE).values())
+
+    def is_big(self, conversation: Conversation) -> bool:
+        """Return whether comings and goings are told to moderators only (DATAMODEL 1.12)."""
+        return len(conversation.attendees) > self._config.big_room
 
     def create(self, name: str, owner: Actor, then: Callable[[Conversation], None], refused: Refused) -> None:
         """Make a room without joining it (an operator's command)."""
@@ -137,12 +151,15 @@ class Rooms:
         def done() -> None:
             joined = outcome[0]
             attendee, room = joined.attendee, joined.conversation
-            if session in attendee.sessions:
-                attendee.sessions[session] = presence
-            else:
-                attendee.sessions[session] = presence
-                room.listeners[session] = attendee
+            if attendee.count == 0:
+                refused(Refusal.NOT_ATTENDING)  # put out before having been told
+                return
+            attendee.sessions[session] = presence
+            room.listeners[session] = attendee
+            self._attended.setdefault(attendee.actor.id, {})[room.id] = room
             then(joined)
+            if session not in self._sessions.all:
+                self.leave(session, room, Cause.QUIT, "", _ignore_left, _ignore)
             told = Attended(room, attendee, joined.first)
             self.tell(room, told, session, about=attendee)
 
@@ -182,6 +199,8 @@ class Rooms:
             attendee, gone = left[0]
             attendee.sessions.pop(session, None)
             conversation.listeners.pop(session, None)
+            if gone:
+                self._forget(attendee, conversation)
             then(attendee, gone)
             if gone:
                 self.tell(
@@ -193,8 +212,9 @@ class Rooms:
 
     def drop(self, session: Session, cause: Cause = Cause.QUIT, reason: str = "") -> None:
         """End the attendance of a session everywhere: it disconnected."""
-        for room in [room for room in self._directory.rooms.values() if session in room.listeners]:
-            self.leave(session, room, cause, reason, _ignore_left, _ignore)
+        for room in self.attended_by(session.actor):
+            if session in room.listeners:
+                self.leave(session, room, cause, reason, _ignore_left, _ignore)
 
     def rename(
         self,
@@ -295,7 +315,7 @@ class Rooms:
 
         In a big one, comings and goings only to moderators and the one concerned.
         """
-        big = about is not None and len(conversation.attendees) > self._config.big_room
+        big = about is not None and self.is_big(conversation)
         for session, attendee in list(conversation.listeners.items()):
             if session is but or (big and attendee is not about and attendee.role < Role.MODERATOR):
                 continue
@@ -313,6 +333,7 @@ class Rooms:
         for session in list(attendee.sessions):
             conversation.listeners.pop(session, None)
         attendee.sessions.clear()
+        self._forget(attendee, conversation)
         self.close_if_empty(conversation)
 
     def remove(self, log: Log, conversation: Conversation, attendee: Attendee) -> None:
@@ -359,6 +380,8 @@ class Rooms:
         create: bool,
     ) -> Joined | Refusal:
         actor = session.actor
+        if session not in self._sessions.all:
+            return Refusal.ACTOR_ABSENT
         conversation = self._directory.room(name)
         created = conversation is None
         if conversation is None:
@@ -380,6 +403,8 @@ class Rooms:
         refusal = policy.may_join(conversation, actor, key, address, self._config.max_attendees)
         if refusal is None:
             refusal = self._check_nick(conversation, actor, nick)
+        if refusal is None and len(self._attended.get(actor.id, _NOWHERE)) >= self._config.max_rooms:
+            refusal = Refusal.TOO_MANY
         if refusal is not None:
             return refusal
         role = policy.effective_role(conversation, actor)
@@ -458,6 +483,13 @@ class Rooms:
                 to_position=event.position,
             )
         )
+
+    def _forget(self, attendee: Attendee, conversation: Conversation) -> None:
+        attended = self._attended.get(attendee.actor.id)
+        if attended is not None:
+            attended.pop(conversation.id, None)
+            if not attended:
+                del self._attended[attendee.actor.id]
 
     def _check_nick(self, conversation: Conversation, actor: Actor, nick: str) -> Refusal | None:
         """Refuse nicks that are in use or that are the account name of somebody else.
