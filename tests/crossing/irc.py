@@ -123,6 +123,7 @@ class IrcDriver:
         self._nick = ""
         self._welcome = False
         self._connected = False
+        self._leaving = False
         self._partly_offered = self._offered = ""
         self._acknowledged = False
         self._challenged = False
@@ -172,6 +173,7 @@ class IrcDriver:
         await self.inbox.until(lambda: self._logged_in, f"the login of {login.name}")
 
     async def close(self) -> None:
+        self._leaving = True
         self._send("QUIT")
         await self.inbox.until(lambda: not self._connected, "the end of the connection")
 
@@ -238,7 +240,7 @@ class IrcDriver:
             case "001", [nick, *_]:
                 self._nick = nick
                 self._welcome = True
-            case (("FAIL" | "ERROR" | "433" | "904"), _):
+            case (("FAIL" | "ERROR" | "433" | "904"), _) if not self._leaving:
                 self.inbox.refuse(str(line))
             case "353", [*_, channel, names]:
                 self._present[_where(channel)] |= {
