@@ -77,10 +77,14 @@ class Session(Protocol):
     """
 
     protocol: str
-    account: Account | None
     actor: Actor
     resource: str
     presence: Presence
+
+    @property
+    def account(self) -> Account | None:
+        """Whose device it is."""
+        ...
 
     def deliver(self, conversation: Conversation, event: Event) -> None:
         """Show a committed event. Never called for the session's own posts: those get `posted`."""
@@ -164,7 +168,8 @@ class StoreError(Exception):
 class Snapshot(msgspec.Struct):
     """All that the core keeps in memory, as of the last commit.
 
-    `heads` are (conversation id, head_position, tail_position, message_no, pts, generation); they and `AccountRow.box_head`
+    `heads` are (conversation id, head_position, tail_position, message_no, pts, generation); they and
+    `AccountRow.box_head`
     are exact: the store brings counters written behind the watermark up to date from the log before it answers.
     """
 
@@ -266,13 +271,6 @@ class LogStore(Protocol):
 
     def reads(self, account_id: int) -> list[ReadRow]:
         """Return the read markers of an account."""
-        ...
-
-    def member_since(self, conversation_id: int, actor_id: int) -> int:
-        """Return the first position of the actor's current membership.
-
-        Beyond every position if there is none.
-        """
         ...
 
     def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:

@@ -83,7 +83,7 @@ _STATES: Final[dict[bytes, TypingState]] = {state.value.encode(): state for stat
 class Accepted:
     """A message as its receivers of XMPP will see it, and what it is.
 
-    `native` has neither `to` nor, unless one was given to `accept`, `from`.
+    `native` is what follows `<message`: no `to`, and no `from` unless one was given to `accept`.
     """
 
     __slots__ = ("emojis", "flags", "kind", "native", "native_id", "no_copy", "state", "target", "what")
@@ -94,7 +94,7 @@ class Accepted:
         self.flags: int = 0
         self.native: bytes = b""
         self.native_id: bytes = b""
-        """The id that the sender gave: `origin-id`, else `id`."""
+        """The id that the sender gave: `id`, else `origin-id`; clients make them equal."""
         self.target: bytes = b""
         """The id of the message that this one is about."""
         self.emojis: tuple[str, ...] = ()
@@ -128,7 +128,7 @@ def accept(stanza: Stanza, sender: bytes, language: bytes, domain: str) -> Accep
         elif meaning == _ORIGIN:
             if name != b"origin-id":
                 cuts.append(child)
-            elif child[2]:
+            elif child[2] and not accepted.native_id:
                 accepted.native_id = child[2]
         elif meaning == _STRIP:
             accepted.no_copy = accepted.no_copy or name == b"private"  # XEP-0280 §6.1
@@ -218,8 +218,8 @@ def _native(stanza: Stanza, sender: bytes, language: bytes, cuts: list[Child]) -
         attributes += b" xml:lang='" + language + b"'"
     data = stanza.data
     if not cuts:
-        return b"<message" + sender + attributes + data[stanza.head : stanza.end]
-    parts = [b"<message", sender, attributes]
+        return sender + attributes + data[stanza.head : stanza.end]
+    parts = [sender, attributes]
     at = stanza.head
     for cut in cuts:
         parts.append(data[at : cut[3]])

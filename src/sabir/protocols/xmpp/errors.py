@@ -27,6 +27,7 @@ class StreamCondition(Enum):
     NOT_AUTHORIZED = "not-authorized"
     NOT_WELL_FORMED = "not-well-formed"
     POLICY_VIOLATION = "policy-violation"
+    RESET = "reset"
     RESOURCE_CONSTRAINT = "resource-constraint"
     RESTRICTED_XML = "restricted-xml"
     SYSTEM_SHUTDOWN = "system-shutdown"
@@ -155,6 +156,8 @@ def stanza_error_for(refusal: Refusal) -> StanzaError:
             return StanzaError(ErrorType.WAIT, "policy-violation", "Too fast: wait a moment.")
         case Refusal.BUSY:
             return StanzaError(ErrorType.WAIT, "resource-constraint", "The server is busy: try again.")
+        case Refusal.FAULT:
+            return StanzaError(ErrorType.CANCEL, "internal-server-error")
         case Refusal.STORAGE_FAILED:
             return StanzaError(ErrorType.WAIT, "internal-server-error", "It was not stored: try again.")
         case Refusal.NOT_SUPPORTED:

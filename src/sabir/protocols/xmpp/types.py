@@ -109,7 +109,9 @@ class ResumeRequested:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """The client acknowledged so much that sending may go on, which had stopped at the bound."""
+    """The client has handled stanzas that it was sent; `seq` is the highest log number among them, or 0."""
+
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)

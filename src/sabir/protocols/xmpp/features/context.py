@@ -12,6 +12,7 @@ A stanza counts as handled (XEP-0198 §4) when its ticket is finished, or when t
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from sabir.core.errors import Refusal
@@ -44,7 +45,8 @@ class Outcome(Protocol):
         """Take the reason why nothing was stored."""
 
 
-class Place(Protocol):
+@dataclass(frozen=True, slots=True)
+class Place:
     """Where this server is; the same for all of its clients."""
 
     domain: str
@@ -58,8 +60,6 @@ class Context(Protocol):
     """One client that has logged in and bound a resource."""
 
     place: Place
-    session: Session
-    """The client as the core knows it, for calls of services."""
     account: Account
     actor: Actor
     jid: Jid
@@ -72,14 +72,31 @@ class Context(Protocol):
     """The client has asked for its roster, so it is told of changes (RFC 6121 §2.2)."""
     blocklist: bool
     """The client has asked for its block list (XEP-0191)."""
+    address: bytes
+    """The full address, as it stands in an attribute."""
+    address_bare: bytes
+    """The same without the resource."""
     directed: dict[str, None]
     """Addresses of accounts that got a directed presence (RFC 6121 §4.6)."""
+
+    joining: dict[int, list[Event]]
+    """By id of each room whose history is being sent: what was said there meanwhile, to be sent after it."""
+
+    @property
+    def session(self) -> Session:
+        """The client as the core knows it, for calls of services."""
 
     def send(self, stanza: bytes) -> None:
         """Send a stanza to the client."""
 
     def send_parts(self, before: bytes, between: bytes, after: bytes) -> None:
         """Send a stanza whose parts are shared with other receivers."""
+
+    def send_event(self, before: bytes, after: bytes, seq: int) -> None:
+        """Send a message of the log, `before` + the client's address + `after`; `seq` is its number there."""
+
+    def push(self, payload: str) -> None:
+        """Send a request of the account to the client (RFC 6121 §2.1.6); its answer does not matter."""
 
     def reply(self, stanza: Stanza, payload: str = "") -> None:
         """Answer an IQ with a result."""
@@ -93,7 +110,7 @@ class Context(Protocol):
     def run(self, effect: Callable[[], None]) -> None:
         """Run `effect` now, or after everything that the client sent before and that still waits."""
 
-    def refused(self, stanza: Stanza, ticket: Ticket) -> Callable[[Refusal], None]:
+    def refused_by(self, stanza: Stanza, ticket: Ticket) -> Callable[[Refusal], None]:
         """Return what to call with a refusal of the core: it tells the client and finishes the ticket."""
 
 

@@ -50,7 +50,7 @@ class Management:
         self._max_bytes: int = max_bytes
         self._asked_at: int = -1
         self._waiting: deque[int] = deque()
-        self._queue: deque[tuple[bytes, bytes, bytes]] = deque()
+        self._queue: deque[tuple[bytes, bytes, bytes, int]] = deque()
         self._queued_bytes: int = 0
         self._unrequested: int = 0
 
@@ -91,9 +91,12 @@ class Management:
 
     # What the client is sent
 
-    def track(self, before: bytes, between: bytes, after: bytes) -> bool:
-        """Keep a stanza that is being sent, in three pieces; return whether `REQUEST` should follow it."""
-        self._queue.append((before, between, after))
+    def track(self, before: bytes, between: bytes, after: bytes, seq: int) -> bool:
+        """Keep a stanza that is being sent, in three pieces; return whether `REQUEST` should follow it.
+
+        `seq` is its number in the log, 0 for what is not in there.
+        """
+        self._queue.append((before, between, after, seq))
         self._queued_bytes += len(before) + len(between) + len(after)
         self._unrequested += 1
         if self.requested or self._unrequested < REQUEST_EVERY:
@@ -108,8 +111,8 @@ class Management:
         self._unrequested = 0
         return True
 
-    def acknowledge(self, handled: int) -> None:
-        """Forget the stanzas that the client has handled.
+    def acknowledge(self, handled: int) -> int:
+        """Forget the stanzas that the client has handled; return the highest log number among them, or 0.
 
         Raises:
             StreamError: if it claims more than it was sent.
@@ -121,10 +124,13 @@ class Management:
             sent = (self.acknowledged + len(self._queue)) % _MODULUS
             extra = f"<handled-count-too-high xmlns='{NAMESPACE}' h='{handled}' send-count='{sent}'/>"
             raise StreamError(StreamCondition.UNDEFINED_CONDITION, "You acknowledge too much.", extra)
+        highest = 0
         for _ in range(count):
-            before, between, after = self._queue.popleft()
+            before, between, after, seq = self._queue.popleft()
             self._queued_bytes -= len(before) + len(between) + len(after)
+            highest = max(highest, seq)
         self.acknowledged = (self.acknowledged + count) % _MODULUS
+        return highest
 
     def is_full(self) -> bool:
         """Return whether so much is unacknowledged that nothing more should be sent."""
@@ -132,4 +138,4 @@ class Management:
 
     def unacknowledged(self) -> list[bytes]:
         """Return the stanzas that the client has not acknowledged, oldest first."""
-        return [b"".join(pieces) for pieces in self._queue]
+        return [before + between + after for before, between, after, _ in self._queue]

@@ -16,7 +16,7 @@ from sabir.protocols.xmpp.codec import (
 )
 from sabir.protocols.xmpp.config import XmppConfig
 from sabir.protocols.xmpp.errors import STANZA_ERRORS, StanzaError, StreamCondition, StreamError
-from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, parse_jid, parse_jid_bytes
+from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, parse_jid, parse_jid_bytes, prepare_local
 from sabir.protocols.xmpp.machine import login
 from sabir.protocols.xmpp.machine.management import NAMESPACE as MANAGEMENT
 from sabir.protocols.xmpp.machine.management import REQUEST, Management
@@ -228,13 +228,11 @@ class Machine:
         self._out.append(f"<iq type='error' id='{id_}'>{encode_stanza_error(error)}</iq>".encode())
         self._stopped = False
 
-    def resume(self, management: Management, jid: Jid, handled: int, now_ms: int) -> None:
+    def resume(self, management: Management, jid: Jid, now_ms: int) -> None:
         """Go on with an earlier stream: what its client has not handled is sent again (XEP-0198 §5).
 
-        Raises:
-            StreamError: if the client claims to have handled more than it was sent.
+        The session has told `management` what the client says it has handled.
         """
-        management.acknowledge(handled)
         h = management.handled % 0x100000000
         self._out.append(f"<resumed xmlns='{MANAGEMENT}' previd='{management.token}' h='{h}'/>".encode())
         self._out.extend(management.unacknowledged())
@@ -248,12 +246,6 @@ class Machine:
             f"<failed xmlns='{MANAGEMENT}'{h}><item-not-found xmlns='{STANZA_ERRORS}'/></failed>".encode()
         )
         self._stopped = False
-
-    def send(self, stanza: bytes) -> None:
-        """Send a stanza."""
-        self._out.append(stanza)
-        if self.management is not None and self.management.track(stanza, b"", b""):
-            self._out.append(REQUEST)
 
     def fail(self, error: StreamError) -> None:
         """End the stream with an error; our opening goes first if it has not yet (RFC 6120 §4.9.1.2)."""
@@ -435,7 +427,11 @@ class Machine:
         self._succeed(step, events)
 
     def _succeed(self, success: Success, events: list[Event]) -> None:
-        own = Jid(success.authcid, self._domain)
+        try:
+            own = Jid(prepare_local(success.authcid), self._domain)
+        except JidSyntaxError:
+            self._refuse_login("not-authorized", "", events)
+            return
         if success.authzid and _jid_of(success.authzid) != own:
             self._refuse_login(
                 "invalid-authzid", "Nobody may act for another here.", events
@@ -443,13 +439,13 @@ class Machine:
             return
         self._out.append(login.encode_step(success))
         self._exchange = None
-        self._name = success.authcid
+        self._name = own.local
         # RFC 6120 §6.4.6: both sides open their streams again, on the same connection.
         self._decoder.restart()
         self._decoder.max_bytes = self._config.max_stanza_bytes
         self._state = _OPENING
         self._opened = False
-        events.append(LoggedIn(success.authcid))
+        events.append(LoggedIn(own.local))
 
     def _refuse_login(self, condition: str, text: str, events: list[Event]) -> None:
         self._exchange = None
@@ -468,10 +464,7 @@ class Machine:
         if management is not None and name == b"r":
             self._out.append(management.ask())
         elif management is not None and name == b"a":
-            was_full = management.is_full()
-            management.acknowledge(_number(element_of(stanza).get("h")))
-            if was_full and not management.is_full():
-                events.append(Acknowledged())
+            events.append(Acknowledged(management.acknowledge(_number(element_of(stanza).get("h")))))
         elif name == b"enable" and management is None and self._state == _BOUND:
             self._enable(element_of(stanza), events)
         elif name == b"resume" and self._state == _BINDING:

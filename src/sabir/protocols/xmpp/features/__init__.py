@@ -1,0 +1,1 @@
+"""Extensions, one module each; `table` lists every request that they answer."""

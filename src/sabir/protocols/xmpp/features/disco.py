@@ -1,0 +1,79 @@
+"""Service discovery (XEP-0030) of the server and of accounts; rooms answer for themselves."""
+
+from typing import Final
+
+from sabir.protocols.xmpp.codec import attribute
+from sabir.protocols.xmpp.errors import ITEM_NOT_FOUND, SERVICE_UNAVAILABLE, Refused
+from sabir.protocols.xmpp.features.context import Context, Iq
+
+INFO: Final = "http://jabber.org/protocol/disco#info"
+ITEMS: Final = "http://jabber.org/protocol/disco#items"
+
+SERVER: Final[tuple[str, ...]] = (
+    INFO,
+    ITEMS,
+    "jabber:iq:register",
+    "jabber:iq:version",
+    "msgoffline",
+    "urn:xmpp:blocking",
+    "urn:xmpp:carbons:2",
+    "urn:xmpp:carbons:rules:0",
+    "urn:xmpp:ping",
+    "urn:xmpp:sid:0",
+    "vcard-temp",
+)
+"""What the server answers."""
+ACCOUNT: Final[tuple[str, ...]] = (
+    INFO,
+    ITEMS,
+    "jabber:iq:roster",
+    "urn:xmpp:mam:2",
+    "urn:xmpp:mam:2#extended",
+    "urn:xmpp:ping",
+    "urn:xmpp:sid:0",
+    "vcard-temp",
+)
+"""What an account answers."""
+
+
+def info(context: Context, iq: Iq) -> None:
+    """Say what the server, or an account, is and can."""
+    if iq.payload.get("node"):
+        raise Refused(ITEM_NOT_FOUND)
+    if _is_server(context, iq):
+        features = SERVER
+        identity = "<identity category='server' type='im' name='Sabir'/>"
+        if not context.place.config.registration:
+            features = tuple(feature for feature in SERVER if feature != "jabber:iq:register")
+    else:
+        _check_account(context, iq)
+        identity, features = "<identity category='account' type='registered'/>", ACCOUNT
+    listed = "".join([f"<feature var='{feature}'/>" for feature in features])
+    context.reply(iq.stanza, f"<query xmlns='{INFO}'>{identity}{listed}</query>")
+
+
+def items(context: Context, iq: Iq) -> None:
+    """List the services of the server; an account has none."""
+    listed = ""
+    if _is_server(context, iq):
+        listed = f"<item{attribute('jid', context.place.rooms_domain)} name='Rooms'/>"
+    else:
+        _check_account(context, iq)
+    node = iq.payload.get("node")
+    shown = attribute("node", node) if node else ""
+    context.reply(iq.stanza, f"<query xmlns='{ITEMS}'{shown}>{listed}</query>")
+
+
+def _is_server(context: Context, iq: Iq) -> bool:
+    return iq.to is not None and not iq.to.local and iq.to.domain == context.place.domain
+
+
+def _check_account(context: Context, iq: Iq) -> None:
+    """XEP-0030 §8: accounts of others show themselves to those only who may see their presence."""
+    if iq.to is None or iq.to.bare == context.jid.bare:
+        return
+    account = context.place.services.accounts.find(iq.to.local)
+    if account is None:
+        raise Refused(SERVICE_UNAVAILABLE)
+    if not context.place.services.presences.may_see(context.account, account.actor):
+        raise Refused(SERVICE_UNAVAILABLE)

@@ -1,0 +1,42 @@
+"""The table of requests: which feature answers which payload, and for whom."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sabir.protocols.xmpp.features import blocking, carbons, disco, ping, register, roster, vcard, version
+from sabir.protocols.xmpp.features.context import IqHandler
+
+SESSION: Final = "urn:ietf:params:xml:ns:xmpp-session"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How one payload is answered. `get` and `set`: None where that type makes no sense.
+
+    The booleans say at which addresses: the client's own account, the server, the accounts of others.
+    """
+
+    get: IqHandler | None = None
+    set: IqHandler | None = None
+    own: bool = True
+    server: bool = False
+    others: bool = False
+
+
+TABLE: Final[dict[tuple[str, str], Answer]] = {
+    (roster.NAMESPACE, "query"): Answer(get=roster.get, set=roster.set_),
+    (disco.INFO, "query"): Answer(get=disco.info, server=True, others=True),
+    (disco.ITEMS, "query"): Answer(get=disco.items, server=True, others=True),
+    (ping.NAMESPACE, "ping"): Answer(get=ping.ping, server=True),
+    (version.NAMESPACE, "query"): Answer(get=version.version, own=False, server=True),
+    (carbons.NAMESPACE, "enable"): Answer(set=carbons.enable, server=True),
+    (carbons.NAMESPACE, "disable"): Answer(set=carbons.disable, server=True),
+    (blocking.NAMESPACE, "blocklist"): Answer(get=blocking.get),
+    (blocking.NAMESPACE, "block"): Answer(set=blocking.block),
+    (blocking.NAMESPACE, "unblock"): Answer(set=blocking.unblock),
+    (vcard.NAMESPACE, "vCard"): Answer(get=vcard.get, set=vcard.set_, others=True),
+    (register.NAMESPACE, "query"): Answer(get=register.get, set=register.set_, server=True),
+    # RFC 3921 §3, which old clients still follow: a session exists as soon as a resource is bound.
+    (SESSION, "session"): Answer(set=ping.ping, server=True),
+}
+"""By namespace and name of the payload."""

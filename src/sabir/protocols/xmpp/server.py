@@ -1,0 +1,48 @@
+"""The XMPP front end: its listeners, and what its streams share."""
+
+import logging
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+from sabir.base.log import bind
+from sabir.gateway.contract import Counters, Door, Environment
+from sabir.net.connection import Connection, Handler
+from sabir.net.listener import Tls
+from sabir.protocols.xmpp.config import XmppConfig
+from sabir.protocols.xmpp.features.chat import PROTOCOL
+from sabir.protocols.xmpp.features.context import Place
+from sabir.protocols.xmpp.session import Hub, Stream
+from sabir.protocols.xmpp.translate import XmppTranslator
+
+log = logging.getLogger(__name__)
+
+
+class XmppFrontEnd:
+    """See `gateway.contract.FrontEnd`."""
+
+    protocol: Final = PROTOCOL
+
+    def __init__(self, config: XmppConfig, environment: Environment) -> None:
+        self.counters = Counters(PROTOCOL)
+        place = Place(
+            environment.domain, environment.rooms_domain, environment.version, config, environment.services
+        )
+        self._hub = Hub(config, environment, place, self.counters, secrets.token_bytes, bind(log))
+        environment.services.contents.register(PROTOCOL, XmppTranslator())
+
+    def doors(self) -> Sequence[Door]:
+        """See `FrontEnd.doors`."""
+        return (
+            Door(name="xmpp", port=5222, tls=Tls.STARTTLS),
+            Door(name="xmpp-tls", port=5223, tls=Tls.DIRECT, alpn=("xmpp-client",)),  # XEP-0368 §4
+        )
+
+    def connect(self, connection: Connection, door: Door) -> Handler:
+        """See `FrontEnd.connect`."""
+        return Stream(self._hub, connection)
+
+
+def front_end(config: XmppConfig, environment: Environment) -> XmppFrontEnd:
+    """Return the XMPP front end over the services of `environment`."""
+    return XmppFrontEnd(config, environment)

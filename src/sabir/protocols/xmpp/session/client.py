@@ -1,0 +1,419 @@
+"""A client that has logged in and bound a resource, as the core and the features see it."""
+
+from collections.abc import Callable
+from typing import Final, Protocol, assert_never, cast
+
+from sabir.core.errors import Refusal
+from sabir.core.model.actor import Account, Actor
+from sabir.core.model.conversation import Conversation
+from sabir.core.model.event import Event
+from sabir.core.model.presence import OFFLINE, Presence
+from sabir.core.model.signals import (
+    AccountChanged,
+    Attended,
+    AttendeeChanged,
+    BlockListChanged,
+    ContactChanged,
+    Departed,
+    Invited,
+    MemberListed,
+    PresenceChanged,
+    ReadMarked,
+    Receipt,
+    Relayed,
+    RoomConfigured,
+    Signal,
+    SubscriptionAnswered,
+    SubscriptionAsked,
+    Typing,
+    Whispered,
+)
+from sabir.gateway.contract import Counters, Turnstile
+from sabir.protocols.xmpp.codec import attribute, encode_error_reply, encode_reply
+from sabir.protocols.xmpp.errors import StanzaError, StreamCondition, StreamError, stanza_error_for
+from sabir.protocols.xmpp.features import blocking, chat, muc, presence, roster
+from sabir.protocols.xmpp.features.context import Outcome, Place, Ticket
+from sabir.protocols.xmpp.jid import Jid
+from sabir.protocols.xmpp.machine import Management
+from sabir.protocols.xmpp.machine.management import REQUEST
+from sabir.protocols.xmpp.session.routing import route
+from sabir.protocols.xmpp.types import Stanza
+from sabir.wire.xml import escape_attribute
+
+MAX_KEPT: Final = 1_000
+"""Signals kept for a client that does not keep up; beyond it the stream ends."""
+
+
+class Link(Protocol):
+    """The stream that carries a client at the moment."""
+
+    def put(self, stanza: bytes) -> None:
+        """Send bytes."""
+
+    def put3(self, before: bytes, between: bytes, after: bytes) -> None:
+        """Send three pieces like one."""
+
+    def is_lagging(self) -> bool:
+        """Return whether too much is unsent."""
+
+    def pause(self) -> None:
+        """Read nothing for now."""
+
+    def resume_reading(self) -> None:
+        """Read on."""
+
+    def fail(self, error: StreamError) -> None:
+        """End the stream."""
+
+
+class _Ticket:
+    """A stanza whose effect waits for the log; see `features.context.Ticket`."""
+
+    __slots__ = ("_client", "_management")
+
+    def __init__(self, client: "Client", management: Management | None) -> None:
+        self._client: Client = client
+        self._management: Management | None = management
+
+    def finish(self) -> None:
+        """See `Ticket.finish`."""
+        self._client.finish(self._management)
+
+
+class Client:
+    """One device of an account. It is the session of the core and the context of the features."""
+
+    def __init__(self, place: Place, counters: Counters, account: Account, jid: Jid, link: Link) -> None:
+        self.protocol: str = chat.PROTOCOL
+        self.place: Place = place
+        self.account: Account = account
+        self.actor: Actor = account.actor
+        self.resource: str = jid.resource
+        self.presence: Presence = OFFLINE
+        self.jid: Jid = jid
+        self.address: bytes = escape_attribute(str(jid)).encode()
+        self.address_bare: bytes = escape_attribute(str(jid.bare)).encode()
+        self.language: bytes = b""
+        self.carbons: bool = False
+        self.interested: bool = False
+        self.blocklist: bool = False
+        self.directed: dict[str, None] = {}
+        self.joining: dict[int, list[Event]] = {}
+        self.management: Management | None = None
+        self.link: Link | None = link
+        """None while the client is gone but may come back."""
+        self.is_over: bool = False
+        self._counters: Counters = counters
+        self._turnstile: Turnstile = Turnstile(place.services.log)
+        self._begun: bool = False
+        self._behind: bool = False
+        """Events come late, from the log."""
+        self._inactive: bool = False
+        self._kept: list[Signal] = []
+        self._kept_presences: dict[tuple[int, str], PresenceChanged] = {}
+        self._pushes: int = 0
+
+    @property
+    def session(self) -> "Client":
+        """Itself, as the core knows it."""
+        return self
+
+    # From the client
+
+    def take(self, stanza: Stanza) -> None:
+        """Take a stanza of the client."""
+        self._begun = False
+        route(self, stanza)
+        if not self._begun and self.management is not None:
+            self._acknowledge(self.management.settled())
+
+    def set_active(self, active: bool) -> None:
+        """Hold back what can wait while nobody looks (XEP-0352 §4)."""
+        self._inactive = not active
+        if active:
+            self._show_kept_presences()
+
+    # For features: see `features.context.Context`
+
+    def send(self, stanza: bytes) -> None:
+        """See `Context.send`."""
+        self.send_parts(stanza, b"", b"")
+
+    def send_parts(self, before: bytes, between: bytes, after: bytes) -> None:
+        """See `Context.send_parts`."""
+        management = self.management
+        link = self.link
+        if management is None:
+            if link is not None:
+                link.put3(before, between, after)
+            return
+        due = management.track(before, between, after, 0)
+        if link is not None:
+            link.put3(before, between, after)
+            if due:
+                link.put(REQUEST)
+
+    def send_event(self, before: bytes, after: bytes, seq: int) -> None:
+        """See `Context.send_event`."""
+        self._counters.messages_out += 1
+        management = self.management
+        link = self.link
+        if self._kept_presences:
+            self._show_kept_presences()
+        if management is None:
+            if link is not None:
+                link.put3(before, self.address, after)
+                self.place.services.devices.delivered(self.account, seq)
+            return
+        # What may be lost with the connection counts as delivered when it is acknowledged.
+        due = management.track(before, self.address, after, seq)
+        if link is not None:
+            link.put3(before, self.address, after)
+            if due:
+                link.put(REQUEST)
+        if management.is_full():
+            self.lag()
+
+    def push(self, payload: str) -> None:
+        """See `Context.push`."""
+        self._pushes += 1
+        id_ = f"push-{self._pushes}"
+        self.send(f"<iq type='set' id='{id_}'{attribute('to', str(self.jid))}>{payload}</iq>".encode())
+
+    def reply(self, stanza: Stanza, payload: str = "") -> None:
+        """See `Context.reply`."""
+        self.send(encode_reply(stanza, "result", payload, str(self.jid)))
+
+    def refuse(self, stanza: Stanza, error: StanzaError) -> None:
+        """See `Context.refuse`."""
+        if stanza.type != b"error" and not (stanza.name == b"iq" and stanza.type == b"result"):
+            self.send(encode_error_reply(stanza, error, str(self.jid)))
+
+    def begin(self) -> _Ticket:
+        """See `Context.begin`."""
+        self._turnstile.enter()
+        management = self.management
+        if self._begun or management is None:
+            return _Ticket(self, None)
+        self._begun = True
+        management.begun()
+        return _Ticket(self, management)
+
+    def finish(self, management: Management | None) -> None:
+        """Note that the effect of a stanza is durable or refused."""
+        self._turnstile.leave()
+        if management is not None:
+            self._acknowledge(management.finished())
+
+    def run(self, effect: Callable[[], None]) -> None:
+        """See `Context.run`."""
+        if self._turnstile.is_free:
+            effect()
+            return
+        management = self.management
+        if self._begun or management is None:
+            self._turnstile.run(effect)
+            return
+        self._begun = True
+        management.begun()
+        counted = management
+
+        def counted_effect() -> None:
+            effect()
+            self._acknowledge(counted.finished())
+
+        self._turnstile.run(counted_effect)
+
+    def refused_by(self, stanza: Stanza, ticket: Ticket) -> Callable[[Refusal], None]:
+        """See `Context.refused_by`."""
+
+        def tell(refusal: Refusal) -> None:
+            self._counters.refused(refusal)
+            self.refuse(stanza, stanza_error_for(refusal))
+            ticket.finish()
+
+        return tell
+
+    # From the core: see `core.ports.Session`
+
+    def deliver(self, conversation: Conversation, event: Event) -> None:
+        """See `Session.deliver`."""
+        if conversation.is_room:
+            if self.joining and conversation.id in self.joining:
+                self.joining[conversation.id].append(event)
+                return
+            tail = event.cache.get("muc")
+            if tail is None:
+                tail = event.cache["muc"] = muc.render(self.place, conversation, event)
+            if tail:
+                self.send_event(chat.TO, tail, 0)
+        elif self._behind:
+            chat.deliver_late(self, conversation, event)
+        else:
+            chat.deliver(self, conversation, event)
+
+    def posted(self, conversation: Conversation, event: Event, token: object) -> None:
+        """See `Session.posted`."""
+        cast(Outcome, token).posted(conversation, event)
+
+    def refused(self, refusal: Refusal, token: object) -> None:
+        """See `Session.refused`."""
+        self._counters.refused(refusal)
+        cast(Outcome, token).refused(refusal)
+
+    def signal(self, signal: Signal) -> None:
+        """See `Session.signal`."""
+        if self.is_over:
+            return
+        if isinstance(signal, PresenceChanged):
+            if self._inactive or self.link is None:
+                self._keep_presence(signal)
+                return
+        elif isinstance(signal, Typing) and (self._inactive or self._behind or self.link is None):
+            return
+        if self._behind:
+            self._keep(signal)
+            return
+        self._show(signal)
+
+    def hold(self) -> None:
+        """See `Session.hold`."""
+        if self.link is not None:
+            self.link.pause()
+
+    def release(self) -> None:
+        """See `Session.release`."""
+        if self.link is not None:
+            self.link.resume_reading()
+
+    def is_full(self) -> bool:
+        """See `Session.is_full`."""
+        if self.management is not None and self.management.is_full():
+            return True
+        return self.link is None or self.link.is_lagging()
+
+    def live(self) -> None:
+        """See `Session.live`."""
+        self._behind = False
+        kept, self._kept = self._kept, []
+        for signal in kept:
+            self._show(signal)
+
+    def end(self, refusal: Refusal) -> None:
+        """See `Session.end`."""
+        if refusal is Refusal.ALREADY_ATTENDING:
+            error = StreamError(StreamCondition.CONFLICT, "Another client took this resource.")
+        else:
+            error = StreamError(StreamCondition.NOT_AUTHORIZED, "This account may not be used now.")
+        link = self.link
+        self.leave(at_once=True)
+        if link is not None:
+            link.fail(error)
+
+    # Its life
+
+    def lag(self) -> None:
+        """Get events from the log from now on: the client does not keep up."""
+        if not self.is_over:
+            self._behind = True
+            self.place.services.delivery.lag(self)
+
+    def catch_up(self) -> None:
+        """Get the next part of the log, if it is behind."""
+        if self._behind and not self.is_over:
+            self.place.services.delivery.catch_up(self)
+
+    def acknowledged(self, seq: int) -> None:
+        """Note what the client has for certain, and go on sending if that had stopped."""
+        if seq:
+            self.place.services.devices.delivered(self.account, seq)
+        self.catch_up()
+
+    def attach(self, link: Link) -> None:
+        """Go on over another stream (XEP-0198 §5)."""
+        self.link = link
+        self._inactive = False
+        self._show_kept_presences()
+        self.catch_up()
+
+    def leave(self, *, at_once: bool = False) -> None:
+        """Be gone for good: offline, out of all rooms, unknown to the core."""
+        if self.is_over:
+            return
+        self.is_over = True
+        self.link = None
+
+        def effect() -> None:
+            presence.go_offline(self)
+            self.place.services.devices.log_out(self)
+
+        self.place.services.rooms.drop(self)
+        if at_once:
+            effect()
+        else:
+            self._turnstile.run(effect)
+
+    def _acknowledge(self, acknowledgement: bytes) -> None:
+        if acknowledgement and self.link is not None:
+            self.link.put(acknowledgement)
+
+    def _keep(self, signal: Signal) -> None:
+        self._kept.append(signal)
+        if len(self._kept) > MAX_KEPT:
+            link = self.link
+            self.leave()
+            if link is not None:
+                link.fail(StreamError(StreamCondition.RESOURCE_CONSTRAINT, "You read too slowly."))
+
+    def _keep_presence(self, signal: PresenceChanged) -> None:
+        key = (signal.actor.id, signal.resource)
+        self._kept_presences.pop(key, None)
+        self._kept_presences[key] = signal
+        if len(self._kept_presences) > MAX_KEPT:
+            self._show_kept_presences()
+
+    def _show_kept_presences(self) -> None:
+        kept, self._kept_presences = self._kept_presences, {}
+        for signal in kept.values():
+            presence.show(self, signal)
+
+    def _show(self, signal: Signal) -> None:
+        match signal:
+            case PresenceChanged():
+                presence.show(self, signal)
+            case ContactChanged():
+                roster.show(self, signal)
+            case SubscriptionAsked() | SubscriptionAnswered():
+                presence.show_answer(self, signal)
+            case BlockListChanged():
+                blocking.show(self, signal)
+            case Typing() | Receipt():
+                if signal.conversation.is_room:
+                    muc.show(self, signal)
+                else:
+                    chat.show_signal(self, signal)
+            case Relayed():
+                if signal.conversation is not None:
+                    muc.show(self, signal)
+                else:
+                    chat.show_relayed(self, signal)
+            case (
+                Attended()
+                | AttendeeChanged()
+                | Departed()
+                | MemberListed()
+                | RoomConfigured()
+                | Invited()
+                | Whispered()
+            ):
+                muc.show(self, signal)
+            case ReadMarked():
+                pass  # its other clients have the marker as a copy of the message that set it
+            case AccountChanged():
+                link = self.link
+                self.leave()
+                if link is not None:
+                    # RFC 6120 §4.9.3.16: what the login proved has changed.
+                    link.fail(StreamError(StreamCondition.RESET, "Log in again."))
+            case _:
+                assert_never(signal)
