@@ -43,8 +43,10 @@ log_head: Final = sa.Table(
     _number("generation"),
     _number("seq"),
     _number("leaf"),
+    _number("counted_seq"),
     **_STRICT,
 )
+"""`counted_seq`: up to where the counters of conversations and accounts are written."""
 
 events: Final = sa.Table(
     "events",
@@ -68,7 +70,7 @@ events: Final = sa.Table(
     _blob("boxes"),
     **_STRICT,
 )
-"""Skeletons. `boxes` is the event's, in MessagePack, so that `mailbox` can be made from the log alone."""
+"""Skeletons. `boxes` is the event's, in MessagePack."""
 
 bodies: Final = sa.Table(
     "bodies",
@@ -114,18 +116,6 @@ ix_conversation: Final = sa.Table(
     _number("conversation_id", key=True),
     _number("seq", key=True),
     _number("position"),
-    _number("kind"),
-    **_CLUSTERED,
-)
-
-mailbox: Final = sa.Table(
-    "mailbox",
-    metadata,
-    _number("run", key=True),
-    _number("account_id", key=True),
-    _number("seq", key=True),
-    _number("conversation_id"),
-    _number("box"),
     _number("kind"),
     **_CLUSTERED,
 )
@@ -219,6 +209,7 @@ members: Final = sa.Table(
     _text("nick"),
     _number("durable"),
     _text("reason"),
+    _number("since"),
     _number("changed_seq"),
     _number("gone"),
     **_CLUSTERED,

@@ -15,17 +15,15 @@ from typing import Final
 import sqlalchemy as sa
 
 from sabir.storage import schema
-from sabir.storage.sqlite.rows import listed
-from sabir.storage.sqlite.statements import text_of
+from sabir.storage.sqlite.statements import in_list, listed, text_of
 
 FILE_NAME: Final = "erased-ids"
 """In the data folder: event ids of 16 bytes each, in the order of their erasure."""
 ID_BYTES: Final = 16
 
-_seqs: Final = sa.select(sa.func.json_each(sa.bindparam("seqs")).table_valued("value").c.value)
-_DELETE: Final = text_of(sa.delete(schema.bodies).where(schema.bodies.c.seq.in_(_seqs)))
+_DELETE: Final = text_of(sa.delete(schema.bodies).where(in_list(schema.bodies.c.seq, "seqs")))
 _IDS: Final = text_of(
-    sa.select(schema.events.c.seq, schema.events.c.event_id).where(schema.events.c.seq.in_(_seqs))
+    sa.select(schema.events.c.seq, schema.events.c.event_id).where(in_list(schema.events.c.seq, "seqs"))
 )
 _NOTE: Final = text_of(
     sa.insert(schema.erasures)

@@ -7,6 +7,8 @@ construction is in no list; what a crash leaves of it is swept.
 States of a stretch of the log::
 
     active segment -> full segment -> run of level 0 -> merged with its neighbours into a run of level 1 -> ...
+
+The counters of a stretch are counted when it is a run, and written later still.
 """
 
 from __future__ import annotations
@@ -17,14 +19,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
-import sqlalchemy as sa
-
-from sabir.core.log import GENERATION_GAP
 from sabir.core.model.event import Event
 from sabir.storage import schema
 from sabir.storage.sqlite import merging, runs
+from sabir.storage.sqlite.counters import Counters
 from sabir.storage.sqlite.segment import SEGMENT_ROWS, Segment
-from sabir.storage.sqlite.statements import insert_into, text_of
+from sabir.storage.sqlite.statements import insert_into
 
 log = logging.getLogger(__name__)
 
@@ -38,48 +38,18 @@ URGENT_RUNS: Final = 32
 """With so many runs of one level, merging does not wait for idle moments any more."""
 
 _RUN: Final = insert_into(schema.index_runs)
-_TABLES: Final = (
-    insert_into(schema.ix_conversation),
-    insert_into(schema.mailbox),
-    insert_into(schema.native_ids),
-)
-
-_c: Final = schema.conversations.c
-_generation: Final[sa.BindParameter[int]] = sa.bindparam("generation")
-_HEADS: Final = text_of(
-    sa.update(schema.conversations)
-    .where(_c.id == sa.bindparam("id"))
-    .ordered_values(
-        (_c.head_position, sa.func.max(_c.head_position, sa.bindparam("position"))),
-        (_c.message_no, sa.func.max(_c.message_no, sa.bindparam("number"))),
-        # As `core.log` numbers: the first entry of a generation jumps, whether `pts` counts it or not.
-        (
-            _c.pts,
-            sa.func.max(
-                _c.pts + sa.literal_column(str(GENERATION_GAP)) * (_c.generation < _generation),
-                sa.bindparam("points"),
-            ),
-        ),
-        (_c.head_seq, sa.bindparam("seq")),
-        (_c.generation, _generation),
-    )
-)
-_a: Final = schema.accounts.c
-_BOXES: Final = text_of(
-    sa.update(schema.accounts)
-    .where(_a.id == sa.bindparam("account"))
-    .ordered_values(
-        (_a.box_head, sa.func.max(_a.box_head, sa.bindparam("box"))),
-        (_a.generation, sa.func.max(_a.generation, _generation)),
-    )
-)
+_CONVERSATION: Final = insert_into(schema.ix_conversation)
+_NATIVE: Final = insert_into(schema.native_ids)
+_END: Final = object()
 
 
 class Indexing:
     """Keeps the segments and turns them into runs. Used by the writer's thread; `segments` may be read by any."""
 
-    def __init__(self, generation: int, segments: Iterable[Segment]) -> None:
-        self._generation = generation
+    def __init__(self, counters: Counters, segments: Iterable[Segment], latest: dict[int, int]) -> None:
+        self._counters = counters
+        self.latest: Final = latest
+        """Last log number of each conversation."""
         self.segments: tuple[Segment, ...] = (*segments, Segment())
         """Oldest first; the last is the active one. Replaced as a whole."""
         self._work: Iterator[None] | None = None
@@ -101,14 +71,15 @@ class Indexing:
 
     def add(self, events: Sequence[Event]) -> None:
         """Take in what was committed."""
-        active = self.segments[-1]
+        active, latest = self.segments[-1], self.latest
         for event in events:
             if active.rows >= SEGMENT_ROWS:
                 active = Segment()
                 self.segments = (*self.segments, active)
+            seq, conversation_id = event.seq, event.conversation_id
             active.add(
-                event.seq,
-                event.conversation_id,
+                seq,
+                conversation_id,
                 event.position,
                 event.message_no,
                 event.pts,
@@ -118,43 +89,50 @@ class Indexing:
                 event.native_id,
                 event.boxes,
             )
+            latest[conversation_id] = seq
+
+    def is_behind(self) -> bool:
+        """Return whether a busy writer should take steps all the same."""
+        if len(self.segments) == 1 and not self._is_urgent():
+            self._credit = 0.0
+            return False
+        return True
 
     def keep_up(self, connection: sqlite3.Connection, appended: int) -> None:
         """Take the steps that so many appended entries call for."""
-        if len(self.segments) == 1 and not self._urgent():
-            self._credit = 0.0
-            return
         self._credit += appended / ROWS_PER_STEP
-        while self._credit >= 1.0 and self.step(connection):
+        while self._credit >= 1.0 and self.has_work(connection):
             self._credit -= 1.0
+            self.step()
 
-    def step(self, connection: sqlite3.Connection) -> bool:
-        """Take the next step; return whether there was one to take.
+    def has_work(self, connection: sqlite3.Connection) -> bool:
+        """Return whether there is a step to take."""
+        if self._work is None:
+            self._work = self._next_work(connection)
+        return self._work is not None
+
+    def step(self) -> None:
+        """Take the next step, if there is one.
 
         Raises:
             sqlite3.Error: it failed and changed nothing; `open` begins anew.
         """
-        if self._work is None:
-            self._work = self._next_work(connection)
-            if self._work is None:
-                return False
-        try:
-            next(self._work)
-        except StopIteration:
+        if self._work is not None and next(self._work, _END) is _END:
             self._work = None
-        return True
 
     def seal(self) -> None:
         """Let the active segment be written too, however small."""
         if self.segments[-1].rows:
             self.segments = (*self.segments, Segment())
 
-    def _urgent(self) -> bool:
+    def _is_urgent(self) -> bool:
         return any(len(level) >= URGENT_RUNS for level in self._levels.values())
 
     def _next_work(self, connection: sqlite3.Connection) -> Iterator[None] | None:
         if len(self.segments) > 1:
             return self._build(connection, self.segments[0])
+        if self._counters.is_due():
+            return self._count(connection)
         if self._garbage:
             return self._sweep(connection, self._garbage[0])
         for level, at in self._levels.items():
@@ -168,23 +146,24 @@ class Indexing:
         return run
 
     def _build(self, connection: sqlite3.Connection, segment: Segment) -> Iterator[None]:
-        """Write a segment as a run of level 0, and the counters as of its end."""
+        """Write a segment as a run of level 0."""
         run = self._number()
-        tables: tuple[Iterable[tuple[object, ...]], ...] = (
-            segment.conversation_rows(run),
-            segment.mailbox_rows(run),
-            segment.native_rows(run),
-        )
-        for insert, rows in zip(_TABLES, tables, strict=True):
-            yield from _write(connection, insert, rows)
-        # Ahead of the run by as much as a crash may leave them: bringing them up to date is idempotent.
-        yield from _write(connection, _HEADS, head_updates(segment, self._generation))
-        yield from _write(connection, _BOXES, box_updates(segment, self._generation))
+        yield from _write(connection, _CONVERSATION, segment.conversation_rows(run))
+        yield from _write(connection, _NATIVE, segment.native_rows(run))
         built = runs.Run(run, 0, segment.first_seq, segment.last_seq)
         with transaction(connection):
             connection.execute(_RUN, built)
         self._levels.setdefault(0, []).append(built)
+        self._counters.take_in(segment)
         self.segments = self.segments[1:]
+
+    def _count(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """Write the counters; no segment is finished meanwhile."""
+        for statement, rows in self._counters.updates(STEP_ROWS):
+            with transaction(connection):
+                connection.executemany(statement, rows)
+            yield
+        self._counters.written()
 
     def _merge(self, connection: sqlite3.Connection, level: int, merged: list[runs.Run]) -> Iterator[None]:
         """Write neighbouring runs as one of the next level."""
@@ -228,23 +207,6 @@ class transaction:  # noqa: N801  # reads as the statement that it is
             self._connection.execute("COMMIT")
         elif self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
-
-
-def head_updates(segment: Segment, generation: int) -> Iterator[tuple[int, int, int, int, int, int, int]]:
-    """Return the counters of the conversations in a segment, as parameters of their update."""
-    for conversation_id, entries in sorted(segment.conversations.items()):
-        last = entries[-1]
-        message_no = max(entry.message_no for entry in entries)
-        pts = max(entry.pts for entry in entries)
-        yield (last.position, message_no, generation, pts, last.seq, generation, conversation_id)
-
-
-def box_updates(segment: Segment, generation: int) -> Iterator[tuple[int, int, int]]:
-    """Return the mailbox counters of the accounts in a segment, as parameters of their update."""
-    for account_id, letters in sorted(segment.accounts.items()):
-        box = max(letter.box for letter in letters)
-        if box:
-            yield (box, generation, account_id)
 
 
 def _write(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from sabir.storage import schema
-from sabir.storage.sqlite.rows import listed
+from sabir.storage.sqlite.statements import listed
 
 
 class Sorted:
@@ -40,7 +40,7 @@ TABLES: Final = tuple(
         [column.name for column in table.primary_key if column.name != "run"],
         [column.name for column in table.columns if not column.primary_key],
     )
-    for table in (schema.ix_conversation, schema.mailbox, schema.native_ids)
+    for table in (schema.ix_conversation, schema.native_ids)
 )
 
 

@@ -17,14 +17,12 @@ from sabir.core.model.event import Event
 from sabir.core.ports import Page, PageQuery
 from sabir.storage import schema
 from sabir.storage.sqlite import runs
-from sabir.storage.sqlite.rows import event_at, events_listed, listed
+from sabir.storage.sqlite.rows import event_at, events_listed
 from sabir.storage.sqlite.segment import Range, Segment
-from sabir.storage.sqlite.statements import RELATIONS, text_of
+from sabir.storage.sqlite.statements import RELATIONS, in_list, listed, text_of
 
-HEAD: Final = text_of(
-    sa.select(schema.log_head.c.generation, schema.log_head.c.seq, schema.log_head.c.leaf).where(
-        schema.log_head.c.shard == sa.literal_column("0")
-    )
+_HEAD: Final = text_of(
+    sa.select(schema.log_head.c.seq).where(schema.log_head.c.shard == sa.literal_column("0"))
 )
 _events: Final = schema.events.c
 _ID_FROM: Final = (
@@ -42,16 +40,24 @@ _TIME_FROM: Final = (
     + " LIMIT 1"
 )
 _RELATIONS: Final = RELATIONS.select(
-    schema.relations.c.target_seq.in_(
-        sa.select(sa.func.json_each(sa.bindparam("seqs")).table_valued("value").c.value)
-    ),
-    order=[schema.relations.c.seq],
+    in_list(schema.relations.c.target_seq, "seqs"), order=[schema.relations.c.seq]
+)
+_conversations: Final = schema.conversations.c
+_DIRECTS: Final = text_of(
+    sa.union(
+        *(
+            sa.select(_conversations.id).where(
+                party == sa.bindparam(party.name), party > sa.literal_column("0")
+            )
+            for party in (_conversations.party_lo, _conversations.party_hi)
+        )
+    )
 )
 
 
 def head_seq(connection: sqlite3.Connection) -> int:
     """Return the last log number given."""
-    return int(connection.execute(HEAD).fetchone()[1])
+    return int(connection.execute(_HEAD).fetchone()[0])
 
 
 def find_event(connection: sqlite3.Connection, event_id: bytes) -> Event | None:
@@ -103,6 +109,11 @@ def relations_of(connection: sqlite3.Connection, seqs: Sequence[int]) -> list[Re
     return RELATIONS.rows(connection, _RELATIONS, (listed(seqs),)) if seqs else []
 
 
+def directs(connection: sqlite3.Connection, account_id: int) -> list[int]:
+    """Return the direct conversations of an account: merged by log number, they are its mailbox."""
+    return [row[0] for row in connection.execute(_DIRECTS, (account_id, account_id))]
+
+
 def page(connection: sqlite3.Connection, segments: Sequence[Segment], query: PageQuery) -> Page:
     """Read a page, in one transaction."""
     connection.execute("BEGIN")
@@ -132,22 +143,17 @@ def _seqs(connection: sqlite3.Connection, segments: Sequence[Segment], query: Pa
     indexed = runs.all_runs(connection)
     end = indexed[-1].last_seq if indexed else 0
     parts: list[runs.Run | Segment] = [*indexed, *(part for part in segments if part.first_seq > end)]
+    # A person's mailbox, of one conversation, is that conversation.
+    ids = [query.conversation_id] if query.conversation_id else directs(connection, query.account_id)
     found: list[int] = []
     for part in reversed(parts) if newest else parts:
         if part.last_seq <= after or part.first_seq >= before:
             continue
         left = limit - len(found)
-        if query.conversation_id:
-            # A person's mailbox, of one conversation, is that conversation.
-            key = query.conversation_id
-            if isinstance(part, Segment):
-                found += part.conversation(key, wanted, left, newest=newest)
-            else:
-                found += runs.conversation(connection, part.run, key, wanted, left, newest=newest)
-        elif isinstance(part, Segment):
-            found += part.mailbox(query.account_id, wanted, left, newest=newest)
+        if isinstance(part, Segment):
+            found += part.find(ids, wanted, left, newest=newest)
         else:
-            found += runs.mailbox(connection, part.run, query.account_id, wanted, left, newest=newest)
+            found += runs.find(connection, part.run, ids, wanted, left, newest=newest)
         if len(found) >= limit:
             break
     return found

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from sabir.core.model.event import Event
 from sabir.storage import schema
-from sabir.storage.sqlite.statements import insert_into, text_of
+from sabir.storage.sqlite.statements import in_list, insert_into, listed, text_of
 
 INSERT_EVENT: Final = insert_into(schema.events)
 INSERT_BODY: Final = insert_into(schema.bodies)
@@ -88,16 +88,7 @@ _AT: Final = text_of(_select().where(schema.events.c.seq == _SEQ))
 _AFTER: Final = text_of(
     _select().where(schema.events.c.seq > _SEQ).order_by(schema.events.c.seq).limit(sa.bindparam("limit"))
 )
-# json_each: one statement, prepared once, for a list of any length
-_LISTED: Final = text_of(
-    _select()
-    .where(
-        schema.events.c.seq.in_(
-            sa.select(sa.func.json_each(sa.bindparam("seqs")).table_valued("value").c.value)
-        )
-    )
-    .order_by(schema.events.c.seq)
-)
+_LISTED: Final = text_of(_select().where(in_list(schema.events.c.seq, "seqs")).order_by(schema.events.c.seq))
 
 
 def event_at(connection: sqlite3.Connection, seq: int) -> Event | None:
@@ -115,11 +106,6 @@ def events_after(connection: sqlite3.Connection, seq: int, limit: int) -> list[E
 def events_listed(connection: sqlite3.Connection, seqs: Iterable[int]) -> list[Event]:
     """Return the events with these log numbers, oldest first."""
     return [_event(row) for row in connection.execute(_LISTED, (listed(seqs),))]
-
-
-def listed(seqs: Iterable[int]) -> str:
-    """Return log numbers as the parameter of a statement that takes any number of them."""
-    return f"[{','.join(map(str, seqs))}]"
 
 
 def _event(row: Sequence[Any]) -> Event:

@@ -7,13 +7,14 @@ the runs in the direction of reading until it has enough; `indexing` merges runs
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
 from sabir.storage import schema
 from sabir.storage.sqlite.segment import Range
-from sabir.storage.sqlite.statements import text_of
+from sabir.storage.sqlite.statements import in_list, listed, text_of
 
 
 class Run(NamedTuple):
@@ -35,25 +36,28 @@ _RUNS: Final = text_of(
 )
 
 
-def _probe(table: sa.Table, key: str, *, newest: bool) -> str:
-    column = table.c
-    statement = sa.select(column.seq).where(
-        column.run == sa.bindparam("run"),
-        column[key] == sa.bindparam("key"),
-        column.seq > sa.bindparam("after"),
-        column.seq < sa.bindparam("before"),
-        # the mask of kinds: bit n for kind n
-        sa.bindparam("kinds").op(">>")(column.kind).op("&")(sa.literal_column("1")) == sa.literal_column("1"),
+def _probe(*, newest: bool) -> str:
+    column = schema.ix_conversation.c
+    return (
+        text_of(
+            sa.select(column.seq)
+            .where(
+                column.run == sa.bindparam("run"),
+                in_list(column.conversation_id, "conversations"),
+                column.seq > sa.bindparam("after"),
+                column.seq < sa.bindparam("before"),
+                # the mask of kinds: bit n for kind n
+                sa.bindparam("kinds").op(">>")(column.kind).op("&")(sa.literal_column("1"))
+                == sa.literal_column("1"),
+                column.position >= sa.bindparam("position"),
+            )
+            .order_by(column.seq.desc() if newest else column.seq)
+        )
+        + " LIMIT ?"
     )
-    if "position" in column:
-        statement = statement.where(column.position >= sa.bindparam("position"))
-    return text_of(statement.order_by(column.seq.desc() if newest else column.seq)) + " LIMIT ?"
 
 
-_CONVERSATION: Final = {
-    newest: _probe(schema.ix_conversation, "conversation_id", newest=newest) for newest in (True, False)
-}
-_MAILBOX: Final = {newest: _probe(schema.mailbox, "account_id", newest=newest) for newest in (True, False)}
+_CONVERSATIONS: Final = {newest: _probe(newest=newest) for newest in (True, False)}
 _NATIVE: Final = text_of(
     sa.select(schema.native_ids.c.seq).where(
         schema.native_ids.c.run == sa.bindparam("run"),
@@ -69,21 +73,18 @@ def all_runs(connection: sqlite3.Connection) -> list[Run]:
     return [Run(*row) for row in connection.execute(_RUNS)]
 
 
-def conversation(
-    connection: sqlite3.Connection, run: int, conversation_id: int, wanted: Range, limit: int, *, newest: bool
+def find(
+    connection: sqlite3.Connection,
+    run: int,
+    conversation_ids: Iterable[int],
+    wanted: Range,
+    limit: int,
+    *,
+    newest: bool,
 ) -> list[int]:
-    """Return log numbers of a conversation's entries in a run, in the direction of reading."""
-    parameters = (run, conversation_id, wanted.after_seq, wanted.before_seq, wanted.kinds)
-    rows = connection.execute(_CONVERSATION[newest], (*parameters, wanted.from_position, limit))
-    return [seq for (seq,) in rows]
-
-
-def mailbox(
-    connection: sqlite3.Connection, run: int, account_id: int, wanted: Range, limit: int, *, newest: bool
-) -> list[int]:
-    """Return log numbers of a mailbox's entries in a run, in the direction of reading."""
-    parameters = (run, account_id, wanted.after_seq, wanted.before_seq, wanted.kinds, limit)
-    return [seq for (seq,) in connection.execute(_MAILBOX[newest], parameters)]
+    """Return log numbers of the entries of some conversations in a run, in the direction of reading."""
+    parameters = (run, listed(conversation_ids), *wanted, limit)
+    return [seq for (seq,) in connection.execute(_CONVERSATIONS[newest], parameters)]
 
 
 def native(connection: sqlite3.Connection, run: int, actor_id: int, native_id: bytes, protocol: str) -> int:

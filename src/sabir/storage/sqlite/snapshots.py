@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Final
 
 import sqlalchemy as sa
@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sabir.core.log import GENERATION_GAP
 from sabir.core.ports import Snapshot
 from sabir.storage import schema
-from sabir.storage.sqlite import reading, runs, statements
-from sabir.storage.sqlite.indexing import box_updates, head_updates
+from sabir.storage.sqlite import runs, statements
+from sabir.storage.sqlite.counters import Counters
 from sabir.storage.sqlite.rows import boxes_of
 from sabir.storage.sqlite.segment import SEGMENT_ROWS, Segment
 from sabir.storage.sqlite.statements import text_of
@@ -21,8 +21,13 @@ _c: Final = schema.conversations.c
 _HEADS: Final = text_of(
     sa.select(_c.id, _c.head_position, _c.tail_position, _c.message_no, _c.pts, _c.generation).order_by(_c.id)
 )
+_LATEST: Final = text_of(sa.select(_c.id, _c.head_seq).where(_c.head_seq > sa.literal_column("0")))
+_h: Final = schema.log_head.c
+_HEAD: Final = text_of(
+    sa.select(_h.generation, _h.seq, _h.leaf, _h.counted_seq).where(_h.shard == sa.literal_column("0"))
+)
 _e: Final = schema.events.c
-_UNINDEXED: Final = text_of(
+_AFTER: Final = text_of(
     sa.select(
         _e.seq,
         _e.conversation_id,
@@ -41,15 +46,35 @@ _UNINDEXED: Final = text_of(
 _LAST_MS: Final = text_of(sa.select(_e.at_ms).order_by(_e.seq.desc())) + " LIMIT 1"
 
 
-def unindexed(connection: sqlite3.Connection) -> list[Segment]:
-    """Return the index of the entries that are in no run yet, made from the log."""
-    complete = runs.all_runs(connection)
-    segments: list[Segment] = []
-    for row in connection.execute(_UNINDEXED, (complete[-1].last_seq if complete else 0,)):
-        if not segments or segments[-1].rows >= SEGMENT_ROWS:
-            segments.append(Segment())
+class Recent:
+    """What is in the log, but in neither the index nor the counters on disk."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Read it."""
+        self.generation, self.seq, self.leaf, counted = connection.execute(_HEAD).fetchone()
+        complete = runs.all_runs(connection)
+        indexed = complete[-1].last_seq if complete else 0
+        self.segments: list[Segment] = []
+        self.counters = Counters(self.generation)
+        self.latest: dict[int, int] = dict(connection.execute(_LATEST))
+        for segment in _segments(connection, min(counted, indexed), indexed):
+            for conversation_id, entries in segment.conversations.items():
+                self.latest[conversation_id] = entries[-1][0]
+            if segment.last_seq <= indexed:
+                self.counters.take_in(segment)
+            else:
+                self.segments.append(segment)
+
+
+def _segments(connection: sqlite3.Connection, after_seq: int, indexed: int) -> Iterator[Segment]:
+    """Make segments from the log; one ends where the index on disk does."""
+    segment = Segment()
+    for row in connection.execute(_AFTER, (after_seq,)):
         seq, conversation_id, position, message_no, pts, actor_id, kind, protocol, native_id, boxes = row
-        segments[-1].add(
+        if segment.rows >= SEGMENT_ROWS or (segment.rows and segment.last_seq <= indexed < seq):
+            yield segment
+            segment = Segment()
+        segment.add(
             seq,
             conversation_id,
             position,
@@ -61,32 +86,31 @@ def unindexed(connection: sqlite3.Connection) -> list[Segment]:
             native_id,
             boxes_of(boxes),
         )
-    return segments
+    if segment.rows:
+        yield segment
 
 
-def snapshot(connection: sqlite3.Connection, segments: Sequence[Segment]) -> Snapshot:
-    """Return the state as of the last commit; `segments` are those that `unindexed` made."""
-    generation, seq, leaf = connection.execute(reading.HEAD).fetchone()
-    last = connection.execute(_LAST_MS).fetchone()
-    heads = {row[0]: row for row in connection.execute(_HEADS)}
-    boxes: dict[int, int] = {}
-    for segment in segments:
-        for position, message_no, _, pts, _, _, conversation_id in head_updates(segment, generation):
-            heads[conversation_id] = _moved(heads[conversation_id], generation, position, message_no, pts)
-        boxes.update((account_id, box) for box, _, account_id in box_updates(segment, generation))
+def snapshot(connection: sqlite3.Connection, recent: Recent) -> Snapshot:
+    """Return the state as of the last commit."""
+    counters = Counters(recent.generation)
+    counters.heads, counters.boxes = dict(recent.counters.heads), dict(recent.counters.boxes)
+    for segment in recent.segments:
+        counters.take_in(segment)
+    heads = [_exact(head, counters) for head in connection.execute(_HEADS)]
     accounts = statements.ACCOUNTS.rows(connection, statements.ACCOUNTS.select())
     for account in accounts:
-        if boxes.get(account.id, 0) > account.box_head:
-            account.box_head, account.generation = boxes[account.id], generation
+        if counters.boxes.get(account.id, 0) > account.box_head:
+            account.box_head, account.generation = counters.boxes[account.id], recent.generation
+    last = connection.execute(_LAST_MS).fetchone()
     return Snapshot(
-        generation=generation,
-        seq=seq,
-        leaf=leaf,
+        generation=recent.generation,
+        seq=recent.seq,
+        leaf=recent.leaf,
         last_ms=0 if last is None else last[0],
         accounts=accounts,
         actors=statements.ACTORS.rows(connection, statements.ACTORS.select()),
         conversations=statements.CONVERSATIONS.rows(connection, statements.CONVERSATIONS.select()),
-        heads=list(heads.values()),
+        heads=heads,
         members=statements.MEMBERS.rows(connection, statements.MEMBERS.select()),
         states=statements.STATES.rows(connection, statements.STATES.select()),
         contacts=statements.CONTACTS.rows(connection, statements.CONTACTS.select()),
@@ -94,17 +118,21 @@ def snapshot(connection: sqlite3.Connection, segments: Sequence[Segment]) -> Sna
     )
 
 
-def _moved(
-    head: tuple[int, int, int, int, int, int], generation: int, position: int, message_no: int, pts: int
+def _exact(
+    stored: tuple[int, int, int, int, int, int], counters: Counters
 ) -> tuple[int, int, int, int, int, int]:
-    conversation_id, head_position, tail_position, old_message_no, old_pts, old_generation = head
-    if old_generation < generation:
-        old_pts += GENERATION_GAP  # as `core.log` numbers
+    """Return the counters of a conversation with what was counted since."""
+    conversation_id, head_position, tail_position, message_no, pts, generation = stored
+    head = counters.heads.get(conversation_id)
+    if head is None:
+        return stored
+    if generation < counters.generation:
+        pts += GENERATION_GAP  # as `core.log` numbers
     return (
         conversation_id,
-        max(head_position, position),
+        max(head_position, head.position),
         tail_position,
-        max(old_message_no, message_no),
-        max(old_pts, pts),
-        generation,
+        max(message_no, head.message_no),
+        max(pts, head.pts),
+        counters.generation,
     )

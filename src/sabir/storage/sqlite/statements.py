@@ -7,7 +7,7 @@ on one file.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -27,6 +27,16 @@ _NUMBERING: Final = ("changed_seq", "gone")
 def text_of(statement: ClauseElement) -> str:
     """Return a statement as SQL, its parameters as question marks in the order in which they were written."""
     return str(statement.compile(dialect=_DIALECT))
+
+
+def in_list(column: sa.ColumnElement[int], name: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a column is in a list of any length, given by `listed`: one statement for all."""
+    return column.in_(sa.select(sa.func.json_each(sa.bindparam(name)).table_valued("value").c.value))
+
+
+def listed(numbers: Iterable[int]) -> str:
+    """Return numbers as the parameter for `in_list`."""
+    return f"[{','.join(map(str, numbers))}]"
 
 
 def insert_into(table: sa.Table) -> str:

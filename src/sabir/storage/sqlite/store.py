@@ -53,17 +53,6 @@ _DATA: Final = text_of(
     )
 )
 _READS: Final = statements.READS.select(schema.reads.c.account_id == sa.bindparam("account_id"))
-_conversations: Final = schema.conversations.c
-_DIRECTS: Final = text_of(
-    sa.union(
-        *(
-            sa.select(_conversations.id, _conversations.head_seq).where(
-                party == sa.bindparam(party.name), party > sa.literal_column("0")
-            )
-            for party in (_conversations.party_lo, _conversations.party_hi)
-        )
-    )
-)
 
 
 class SqliteStore:
@@ -106,9 +95,9 @@ class SqliteStore:
 
     def load(self) -> Snapshot:
         """See `LogStore.load`."""
-        segments = snapshots.unindexed(self._connection)
-        snapshot = snapshots.snapshot(self._connection, segments)
-        self._indexing = Indexing(snapshot.generation, segments)
+        recent = snapshots.Recent(self._connection)
+        snapshot = snapshots.snapshot(self._connection, recent)
+        self._indexing = Indexing(recent.counters, recent.segments, recent.latest)
         self._writer = Writer(
             self._path, self._config, self._indexing, Erasing(self._directory), self._call_soon
         )
@@ -162,14 +151,16 @@ class SqliteStore:
 
     def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:
         """See `LogStore.mailbox_heads`."""
-        heads: dict[int, int] = dict(self._connection.execute(_DIRECTS, (account_id, account_id)))
-        for segment in self._segments():
-            for conversation_id in heads.keys() & segment.conversations.keys():
-                heads[conversation_id] = segment.conversations[conversation_id][-1].seq
-        latest = sorted(
-            ((seq, conversation_id) for conversation_id, seq in heads.items() if seq), reverse=True
-        )
-        return [(conversation_id, seq) for seq, conversation_id in latest[:limit]]
+        assert self._indexing is not None, "load() comes first"
+        latest = self._indexing.latest
+        directs = reading.directs(self._connection, account_id)
+        heads = [
+            (latest[conversation_id], conversation_id)
+            for conversation_id in directs
+            if conversation_id in latest
+        ]
+        heads.sort(reverse=True)
+        return [(conversation_id, seq) for seq, conversation_id in heads[:limit]]
 
     def _segments(self) -> tuple[Segment, ...]:
         return () if self._indexing is None else self._indexing.segments

@@ -79,6 +79,7 @@ class Writer:
         self._connection: sqlite3.Connection | None = None
         self._checkpoints = Checkpoints(path, config)
         self._unflushed_since = 0.0
+        self._flushing = True
         self._erasing.open(self._open())
         self._thread = threading.Thread(target=self._run, name="sabir-writer", daemon=True)
         self._thread.start()
@@ -142,6 +143,7 @@ class Writer:
         erased = [seq for change in batch.changes if isinstance(change, EraseBody) for seq in change.seqs]
         if erased:
             connection.execute("PRAGMA secure_delete=ON")
+        self._flush_commits(connection)
         connection.execute("BEGIN IMMEDIATE")
         events = batch.events
         if events:
@@ -182,8 +184,20 @@ class Writer:
         self._close()
         connection = connections.open_writer(self._path, self._config)
         self._indexing.open(connection)
-        self._connection = connection
+        self._connection, self._flushing = connection, True
         return connection
+
+    def _flush_commits(self, connection: sqlite3.Connection) -> None:
+        """Flush the journal with each commit, as the acknowledgement of a batch promises."""
+        if not self._flushing and self._config.sync == "commit":
+            self._flushing = True
+            connection.execute("PRAGMA synchronous=FULL")
+
+    def _spare_flushes(self, connection: sqlite3.Connection) -> None:
+        """Do not flush what can be made again from the log; the next batch's flush covers it."""
+        if self._flushing:
+            self._flushing = False
+            connection.execute("PRAGMA synchronous=NORMAL")
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -200,7 +214,9 @@ class Writer:
             if self._erasing.unfinished:
                 self._finish_erasing(connection)
             self._checkpoints.run(connection)
-            self._indexing.keep_up(connection, appended)
+            if self._indexing.is_behind():
+                self._spare_flushes(connection)
+                self._indexing.keep_up(connection, appended)
         except (sqlite3.Error, OSError) as error:
             self._background_failed(error)
         if self._unflushed_since and time.monotonic() - self._unflushed_since >= FLUSH_S:
@@ -215,7 +231,11 @@ class Writer:
             if self._erasing.unfinished:
                 self._finish_erasing(connection)
             self._checkpoints.run(connection)
-            return self._indexing.step(connection)
+            if not self._indexing.has_work(connection):
+                return False
+            self._spare_flushes(connection)
+            self._indexing.step()
+            return True
         except (sqlite3.Error, OSError) as error:
             self._background_failed(error)
             return False

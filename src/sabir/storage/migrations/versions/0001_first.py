@@ -31,7 +31,7 @@ def upgrade() -> None:
     _make_index()
     _make_people()
     _make_conversations()
-    op.execute("INSERT INTO log_head (shard, generation, seq, leaf) VALUES (0, 1, 0, 0)")
+    op.execute("INSERT INTO log_head (shard, generation, seq, leaf, counted_seq) VALUES (0, 1, 0, 0, 0)")
     op.execute(
         "INSERT INTO log_generations (shard, generation, first_seq, reason, at_ms) VALUES (0, 1, 1, 'new', 0)"
     )
@@ -44,6 +44,7 @@ def _make_log() -> None:
         _number("generation"),
         _number("seq"),
         _number("leaf"),
+        _number("counted_seq"),
         **_STRICT,
     )
     op.create_table(
@@ -97,16 +98,6 @@ def _make_index() -> None:
         _number("conversation_id", key=True),
         _number("seq", key=True),
         _number("position"),
-        _number("kind"),
-        **_CLUSTERED,
-    )
-    op.create_table(
-        "mailbox",
-        _number("run", key=True),
-        _number("account_id", key=True),
-        _number("seq", key=True),
-        _number("conversation_id"),
-        _number("box"),
         _number("kind"),
         **_CLUSTERED,
     )
@@ -247,6 +238,7 @@ def _make_conversations() -> None:
         _text("nick"),
         _number("durable"),
         _text("reason"),
+        _number("since"),
         _number("changed_seq"),
         _number("gone"),
         **_CLUSTERED,
