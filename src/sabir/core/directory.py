@@ -159,6 +159,7 @@ class Directory:
         actor = self.actors[ActorId(row.actor_id)]
         member = Member(actor, Role(row.role), Membership(row.membership), row.nick, row.durable)
         member.reason = row.reason
+        member.since = row.since
         conversation.members[actor.id] = member
 
     def _load_state(self, row: StateRow) -> None:
@@ -252,6 +253,7 @@ def member_row(conversation: Conversation, member: Member) -> MemberRow:
         nick=member.nick,
         durable=member.durable,
         reason=member.reason,
+        since=member.since,
     )
 
 

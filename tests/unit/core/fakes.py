@@ -187,10 +187,6 @@ class FakeStore:
         """See `core.ports.LogStore`."""
         return []
 
-    def member_since(self, conversation_id: int, actor_id: int) -> int:
-        """See `core.ports.LogStore`."""
-        return 0
-
     def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:
         """See `core.ports.LogStore`."""
         heads: dict[int, int] = {}

@@ -78,6 +78,8 @@ class MemberRow(Change):
     nick: str
     durable: bool
     reason: str
+    since: int
+    """Where the open span of `member_spans` begins; 0 for none."""
 
 
 class SpanRow(Change):

@@ -126,6 +126,8 @@ class Member:
         self.durable = durable
         self.reason = ""
         """Why the actor was banned, as the moderator put it."""
+        self.since = 0
+        """Position of the entry by which the actor joined for good; 0 for one who has not."""
 
 
 class Attendee:

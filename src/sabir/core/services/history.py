@@ -98,4 +98,6 @@ class History:
         return self._store.relations_of(seqs)
 
     def _first_readable(self, conversation: Conversation, actor: Actor) -> int:
-        return self._store.member_since(conversation.id, actor.id)
+        member = conversation.members.get(actor.id)
+        since = 0 if member is None else member.since
+        return since or conversation.head_position + 1

@@ -15,7 +15,7 @@ from sabir.core.directory import Directory, conversation_row, member_row
 from sabir.core.errors import Refusal
 from sabir.core.log import Log, Operation
 from sabir.core.model.actor import Actor
-from sabir.core.model.changes import SpanRow, StateRow
+from sabir.core.model.changes import StateRow
 from sabir.core.model.conversation import (
     Attendee,
     BanMask,
@@ -37,7 +37,7 @@ from sabir.core.model.state import (
     encode_state,
 )
 from sabir.core.ports import Session
-from sabir.core.services.rooms import Rooms, restore_member
+from sabir.core.services.rooms import Rooms, restore_member, span_row
 
 MAX_MASKS = 256
 MAX_TOPIC = 2_000
@@ -406,6 +406,9 @@ class Moderation:
         before = conversation.members.get(actor.id)
         member = Member(actor, role, membership, nick, durable=True)
         member.reason = reason
+        stays = before is not None and membership is Membership.JOIN
+        if before is not None and stays:
+            member.since = before.since
         row = member_row(conversation, member)
         if role is Role.NONE and membership is Membership.LEAVE:
             conversation.members.pop(actor.id, None)
@@ -414,15 +417,8 @@ class Moderation:
             conversation.members[actor.id] = member
         log.undo(lambda: restore_member(conversation, actor, before))
         log.change(row)
-        if before is not None and before.membership is Membership.JOIN and membership is not Membership.JOIN:
-            log.change(
-                SpanRow(
-                    conversation_id=conversation.id,
-                    actor_id=actor.id,
-                    from_position=0,
-                    to_position=event.position,
-                )
-            )
+        if before is not None and before.since and not stays:
+            log.change(span_row(conversation, before, event.position))
 
     def _apply(self, log: Log, conversation: Conversation, attendee: Attendee) -> None:
         """Give an attendee the effective role that follows from what is stored now, or put it out."""

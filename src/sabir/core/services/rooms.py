@@ -444,20 +444,14 @@ class Rooms:
     def _begin_membership(self, log: Log, conversation: Conversation, actor: Actor, nick: str) -> None:
         before = conversation.members.get(actor.id)
         role = Role.NONE if before is None else before.role
+        entry = MemberChanged(actor.id, nick, Membership.JOIN, role, role, actor.id, nick)
+        event = log.enter_state(conversation, actor.id, nick, Kind.MEMBER, encode_state(entry))
         member = Member(actor, role, Membership.JOIN, nick, durable=True)
+        member.since = event.position
         conversation.members[actor.id] = member
         log.undo(lambda: restore_member(conversation, actor, before))
         log.change(member_row(conversation, member))
-        entry = MemberChanged(actor.id, nick, Membership.JOIN, role, role, actor.id, nick)
-        event = log.enter_state(conversation, actor.id, nick, Kind.MEMBER, encode_state(entry))
-        log.change(
-            SpanRow(
-                conversation_id=conversation.id,
-                actor_id=actor.id,
-                from_position=event.position,
-                to_position=0,
-            )
-        )
+        log.change(span_row(conversation, member, 0))
 
     def _end_membership(
         self, log: Log, conversation: Conversation, member: Member, nick: str, reason: str
@@ -475,14 +469,7 @@ class Rooms:
             actor.id, nick, Membership.LEAVE, after.role, member.role, actor.id, nick, reason
         )
         event = log.enter_state(conversation, actor.id, nick, Kind.MEMBER, encode_state(entry))
-        log.change(
-            SpanRow(
-                conversation_id=conversation.id,
-                actor_id=actor.id,
-                from_position=0,
-                to_position=event.position,
-            )
-        )
+        log.change(span_row(conversation, member, event.position))
 
     def _forget(self, attendee: Attendee, conversation: Conversation) -> None:
         attended = self._attended.get(attendee.actor.id)
@@ -515,6 +502,16 @@ def is_room_name(name: str) -> bool:
     if not 0 < len(name) <= MAX_ROOM_NAME or not name.isprintable():
         return False
     return not any(char in " ,:\"&'/<>@#\\" for char in name)
+
+
+def span_row(conversation: Conversation, member: Member, to_position: int) -> SpanRow:
+    """Return the row of a membership that began at `member.since`; `to_position` 0 while it lasts."""
+    return SpanRow(
+        conversation_id=conversation.id,
+        actor_id=member.actor.id,
+        from_position=member.since,
+        to_position=to_position,
+    )
 
 
 def restore_member(conversation: Conversation, actor: Actor, before: Member | None) -> None:
