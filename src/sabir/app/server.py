@@ -115,6 +115,7 @@ class Server:
             secret=secret,
             version=__version__,
             started_ms=self._started_ms,
+            limited=settings.limits.enabled,
         )
         probes = Probes(objection=self._objection, metrics=metrics.exposition)
         front_ends: list[FrontEnd] = [

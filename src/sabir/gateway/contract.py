@@ -53,6 +53,8 @@ class Environment:
     """64 hex digits kept with the data; keys whatever must be the same after a restart (fake salts)."""
     version: str
     started_ms: int
+    limited: bool = True
+    """False: rate limits are off (`limits.enabled=false`), a protocol's own flood control too."""
 
 
 class FrontEnd(Protocol):
