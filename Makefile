@@ -55,7 +55,8 @@ $(BIN)/python:
 
 $(STAMPS)/libraries: requirements.lock | $(BIN)/python
 	@mkdir -p $(STAMPS)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@echo "Fetching the libraries."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@touch $@
 
 # The list of sources: changes when a file comes or goes, so that a removed module is removed from the build too.
@@ -69,7 +70,7 @@ $(STAMPS)/sabir: $(STAMPS)/libraries $(STAMPS)/sources $(SOURCES)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
 	  --force-reinstall .
 	@cd $(VENV) && bin/python -c 'import sabir.cli'
-	@sh tools/make_venv.sh --compiled $(VENV)
+	@$(BIN)/python -m tools.compiled
 	@touch $@
 
 FORCE:

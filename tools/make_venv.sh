@@ -1,16 +1,7 @@
 #!/bin/sh
-# make_venv.sh DIR             creates the virtual environment, or says the one line that is missing.
-# make_venv.sh --compiled DIR  says whether the Sabir installed there is compiled, and what would make it so.
+# make_venv.sh DIR: creates the virtual environment, or says the one line that is missing.
 set -eu
 PYTHON=${PYTHON:-python3}
-
-if [ "$1" = --compiled ]; then
-    if find "$2"/lib -path '*site-packages/sabir*' -name '*.so' | grep -q .; then
-        exit 0
-    fi
-    echo "Sabir runs interpreted: it works, but slower. For the fast one: apt-get install gcc python3-dev, then make clean venv"
-    exit 0
-fi
 
 command -v "$PYTHON" >/dev/null || {
     echo "Sabir needs Python 3.11 or later. Type: sudo apt-get install python3 python3-venv" >&2
