@@ -28,7 +28,6 @@ from tests.crossing.words import (
     Typing,
     Unreacted,
     Where,
-    direct,
 )
 from tests.crossing.xmpp import XmppDriver
 
@@ -252,7 +251,14 @@ ROWS: Final = (
     Row("leave", _leave, (Left(WRITER),)),
     Row("kick", _kick_guest, (_kicked(GUEST),), stage=Stage.WITH_GUEST),
     Row("kick, seen by the kicked", _kick_reader, (_kicked(READER),)),
-    Row("ban", _ban_guest, (Banned(GUEST, WRITER),), stage=Stage.WITH_GUEST),
+    Row(
+        "ban",
+        _ban_guest,
+        (Banned(GUEST, WRITER),),
+        # On IRC a ban puts nobody out by itself.
+        {column: (Banned(GUEST, WRITER), Kicked(GUEST, WRITER, "Banned")) for column in ("irc", PLAIN)},
+        stage=Stage.WITH_GUEST,
+    ),
     Row(
         "several lines",
         _say_lines,
@@ -362,8 +368,3 @@ HISTORY: Final = (
         beyond=NO_TAGS,
     ),
 )
-
-
-def place_of(row_direct: bool, room: Where, name: str) -> Where:
-    """Return the conversation with `name`, or the room."""
-    return direct(name) if row_direct else room

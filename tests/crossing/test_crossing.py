@@ -21,7 +21,6 @@ from tests.crossing.table import (
     Row,
     Scene,
     Stage,
-    place_of,
 )
 from tests.crossing.words import InPieces, Joined, Observation, Said, Where, direct, fits
 
@@ -56,26 +55,24 @@ async def _enter(driver: Driver, where: Where, name: str, witness: Driver) -> No
 def test_what_is_done_in_one_protocol_is_seen_in_the_other(
     row: Row, writer: str, reader: str, server: Server
 ) -> None:
-    seen = asyncio.run(_play(row, COLUMNS[writer], COLUMNS[reader], row.expected(reader), server))
+    seen, told = asyncio.run(_play(row, writer, reader, server))
 
-    assert fits(seen, row.expected(reader)), seen
+    assert fits(seen, row.expected(reader)), f"{seen}\n{told}"
 
 
 async def _play(
-    row: Row,
-    writer_kind: Callable[[], Driver],
-    reader_kind: Callable[[], Driver],
-    expected: tuple[Observation | InPieces, ...],
-    server: Server,
-) -> list[Observation]:
+    row: Row, writer_kind: str, reader_kind: str, server: Server
+) -> tuple[list[Observation], str]:
+    """Return what the reader saw of the act, and its whole tale."""
+    expected = row.expected(reader_kind)
     room = Where(f"room{next(_rooms)}")
     two_devices = row.stage is Stage.TWO_DEVICES
     reader_name = WRITER if two_devices else READER
     guest_kind = writer_kind if two_devices else reader_kind
     async with (
-        _online(server, writer_kind, WRITER) as writer,
-        _online(server, reader_kind, reader_name) as reader,
-        _online(server, guest_kind, GUEST) as guest,
+        _online(server, COLUMNS[writer_kind], WRITER) as writer,
+        _online(server, COLUMNS[reader_kind], reader_name) as reader,
+        _online(server, COLUMNS[guest_kind], GUEST) as guest,
     ):
         here, there = room, room
         match row.stage:
@@ -107,17 +104,11 @@ async def _play(
                 lambda: _grown(reader.inbox.seen(there, since), expected), str(expected)[:200]
             )
         # Whatever else the act did arrives before what is said afterwards.
-        speaker = guest if two_devices else writer
-        await speaker.say(direct(reader_name), f"end of {room}")
-        await _until_said(
-            reader,
-            direct(GUEST if two_devices else WRITER),
-            GUEST if two_devices else WRITER,
-            f"end of {room}",
-        )
-        return [
-            one for one in reader.inbox.seen(there, since) if getattr(one, "text", "") != f"end of {room}"
-        ]
+        speaker, name = (guest, GUEST) if two_devices else (writer, WRITER)
+        end = Said(name, f"end of {room}")
+        await speaker.say(direct(reader_name), end.text)
+        await _until_said(reader, direct(name), name, end.text)
+        return [one for one in reader.inbox.seen(there, since) if one != end], reader.inbox.told()
 
 
 def _grown(seen: list[Observation], expected: tuple[Observation | InPieces, ...]) -> bool:
@@ -135,23 +126,25 @@ async def _until_said(driver: Driver, where: Where, author: str, text: str) -> N
 def test_what_was_done_in_one_protocol_is_found_in_the_history_of_the_other(
     row: HistoryRow, writer: str, reader: str, server: Server
 ) -> None:
-    found = asyncio.run(_look_back(row, COLUMNS[writer], COLUMNS[reader], server))
+    found, told = asyncio.run(_look_back(row, writer, reader, server))
 
-    assert fits(found, row.expected(reader)), found
+    assert fits(found, row.expected(reader)), f"{found}\n{told}"
 
 
 async def _look_back(
-    row: HistoryRow, writer_kind: Callable[[], Driver], reader_kind: Callable[[], Driver], server: Server
-) -> list[Observation]:
+    row: HistoryRow, writer_kind: str, reader_kind: str, server: Server
+) -> tuple[list[Observation], str]:
+    """Return what the reader found of the act, and its whole tale."""
     room = Where(f"room{next(_rooms)}")
-    async with _online(server, writer_kind, WRITER) as writer:
+    here, there = (direct(READER), direct(WRITER)) if row.direct else (room, room)
+    async with _online(server, COLUMNS[writer_kind], WRITER) as writer:
         if not row.direct:
             await writer.join(room)
-        here, there = place_of(row.direct, room, READER), place_of(row.direct, room, WRITER)
         await writer.say(here, f"start of {room}")
         await row.act(Scene(writer, here))
-        async with _online(server, reader_kind, READER) as reader:
+        async with _online(server, COLUMNS[reader_kind], READER) as reader:
             if not row.direct:
                 await reader.join(room)
             found = await reader.history(there, LAST)
-            return found[found.index(Said(WRITER, f"start of {room}")) + 1 :]
+            since = found.index(Said(WRITER, f"start of {room}")) + 1
+            return found[since:], reader.inbox.told()
