@@ -7,7 +7,7 @@ counted again at start from `log_head.counted_seq` on.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -59,13 +59,9 @@ _COUNTED: Final = text_of(
 )
 
 
-class Head(NamedTuple):
-    """The last numbers given in a conversation; 0 for none since the counters were written."""
-
-    position: int
-    message_no: int
-    pts: int
-    seq: int
+Head = tuple[int, int, int, int]
+"""position, message_no, pts, seq last given in a conversation; 0 for none since the counters were written."""
+_NONE: Final[Head] = (0, 0, 0, 0)
 
 
 class Counters:
@@ -82,16 +78,11 @@ class Counters:
         """Count the entries of the next segment."""
         heads = self.heads
         for conversation_id, entries in segment.conversations.items():
-            message_no = pts = 0
+            _, message_no, pts, _ = heads.get(conversation_id, _NONE)
             for _, _, _, number, points in entries:
-                if number:
-                    message_no = number
-                if points:
-                    pts = points
-            old = heads.get(conversation_id)
-            if old is not None:
-                message_no, pts = message_no or old.message_no, pts or old.pts
-            heads[conversation_id] = Head(entries[-1][1], message_no, pts, entries[-1][0])
+                message_no, pts = number or message_no, points or pts
+            seq, position = entries[-1][:2]
+            heads[conversation_id] = (position, message_no, pts, seq)
         self.boxes.update(segment.boxes)
         self.seq = segment.last_seq
         self.entries += segment.rows
@@ -107,8 +98,8 @@ class Counters:
         """
         generation = self.generation
         heads: list[tuple[int, ...]] = [
-            (head.position, head.message_no, generation, head.pts, head.seq, generation, conversation_id)
-            for conversation_id, head in sorted(self.heads.items())
+            (position, message_no, generation, pts, seq, generation, conversation_id)
+            for conversation_id, (position, message_no, pts, seq) in sorted(self.heads.items())
         ]
         boxes: list[tuple[int, ...]] = [
             (box, generation, account_id) for account_id, box in sorted(self.boxes.items())

@@ -97,12 +97,12 @@ class Segment:
             for seq, position, kind, _, _ in self.conversations[conversation_id]:
                 yield (run, conversation_id, seq, position, kind)
 
-    def native_rows(self, run: int) -> Iterator[tuple[int, int, bytes, str, int]]:
+    def native_rows(self, run: int) -> Iterator[tuple[int, int, bytearray, str, int]]:
         """Return rows of `native_ids`."""
         natives = self.natives
         for key in sorted(natives):
             actor_id, native_id, protocol = key
-            yield (run, actor_id, native_id, protocol, natives[key])
+            yield (run, actor_id, bytearray(native_id), protocol, natives[key])  # see `rows` for the type
 
 
 def _seq(entry: Entry) -> int:

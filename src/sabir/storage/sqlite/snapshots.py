@@ -128,11 +128,12 @@ def _exact(
         return stored
     if generation < counters.generation:
         pts += GENERATION_GAP  # as `core.log` numbers
+    position, last_message_no, last_pts, _ = head
     return (
         conversation_id,
-        max(head_position, head.position),
+        max(head_position, position),
         tail_position,
-        max(message_no, head.message_no),
-        max(pts, head.pts),
+        max(message_no, last_message_no),
+        max(pts, last_pts),
         counters.generation,
     )
