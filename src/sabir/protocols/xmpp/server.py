@@ -3,6 +3,7 @@
 import logging
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from sabir.base.log import bind
@@ -25,6 +26,8 @@ class XmppFrontEnd:
 
     def __init__(self, config: XmppConfig, environment: Environment) -> None:
         self.counters = Counters(PROTOCOL)
+        if environment.plain_logins:
+            config = replace(config, require_tls=False)
         place = Place(
             environment.domain, environment.rooms_domain, environment.version, config, environment.services
         )

@@ -3,7 +3,17 @@
 from dataclasses import dataclass
 from typing import Final
 
-from sabir.protocols.xmpp.features import blocking, carbons, disco, ping, register, roster, vcard, version
+from sabir.protocols.xmpp.features import (
+    blocking,
+    carbons,
+    disco,
+    mam,
+    ping,
+    register,
+    roster,
+    vcard,
+    version,
+)
 from sabir.protocols.xmpp.features.context import IqHandler
 
 SESSION: Final = "urn:ietf:params:xml:ns:xmpp-session"
@@ -28,6 +38,9 @@ TABLE: Final[dict[tuple[str, str], Answer]] = {
     (disco.INFO, "query"): Answer(get=disco.info, server=True, others=True),
     (disco.ITEMS, "query"): Answer(get=disco.items, server=True, others=True),
     (ping.NAMESPACE, "ping"): Answer(get=ping.ping, server=True),
+    (mam.NAMESPACE, "query"): Answer(get=mam.form, set=mam.query),
+    (mam.NAMESPACE, "metadata"): Answer(get=mam.metadata),
+    (mam.NAMESPACE, "prefs"): Answer(get=mam.preferences, set=mam.set_preferences),
     (version.NAMESPACE, "query"): Answer(get=version.version, own=False, server=True),
     (carbons.NAMESPACE, "enable"): Answer(set=carbons.enable, server=True),
     (carbons.NAMESPACE, "disable"): Answer(set=carbons.disable, server=True),

@@ -92,7 +92,6 @@ class Stream:
         self._account: Account | None = None
         self._client: Client | None = None
         self._tried: str = ""
-        hub.counters.connections += 1
         if connection.secure:
             self._machine.secured(self._bindings())
 
@@ -136,7 +135,6 @@ class Stream:
     def closed(self, reason: str) -> None:
         """See `Handler.closed`: a client whose stream may be resumed stays."""
         client, self._client = self._client, None
-        self._hub.counters.connections -= 1
         if client is None or client.link is not self:
             return
         management = client.management
