@@ -63,7 +63,6 @@ def enter(client: Client, name: str, key: str, pending: Pending) -> None:
     def then(joined: Joined) -> None:
         client.turnstile.leave()
         if client.is_gone:
-            rooms.leave(client.session, joined.conversation, Cause.QUIT, "", _ignore_left, _ignore)
             return
         _show_joined(client, joined.conversation, reply)
         pending.one()
@@ -345,8 +344,4 @@ def _fits(channel: str, count: int, condition: str) -> bool:
 
 
 def _ignore(refusal: Refusal) -> None:
-    """Nobody waits for this."""
-
-
-def _ignore_left(attendee: Attendee, is_gone: bool) -> None:
     """Nobody waits for this."""

@@ -54,6 +54,8 @@ class Network:
         """Registered clients by actor."""
         self.monitors: Final[dict[str, dict[Client, None]]] = {}
         """Who watches which folded nick."""
+        self.aways: Final[dict[int, None]] = {}
+        """Accounts that are away."""
         self.whowas: Final[deque[tuple[str, str, int]]] = deque(maxlen=MAX_WHOWAS)
         """(nick, real name, time) of those who left, latest last."""
         services.presences.observers.append(self.presence_changed)
@@ -114,6 +116,10 @@ class Network:
 
     def presence_changed(self, account: Account, was_here: bool, is_here: bool) -> None:
         """Tell who watches `account` that it came or went (IRCv3 monitor)."""
+        if self.away_of(account.actor):
+            self.aways[account.actor.id] = None
+        else:
+            self.aways.pop(account.actor.id, None)
         if was_here == is_here:
             return
         nick = nick_of(account.actor)
@@ -166,6 +172,8 @@ class Client:
         self.is_bot = False
         self.is_gone = False
         self.channels: Final[dict[int, Channel]] = {}
+        self.replaying = 0
+        """Channels whose history is still to come."""
         self.targets: Final[dict[str, Conversation]] = {}
         """Conversations by the name that the client speaks to them; forgotten when a room is left."""
         self.monitored: Final[dict[str, str]] = {}
@@ -177,8 +185,8 @@ class Client:
         self.banned = (0, 0)
         """(room, actor) of the ban that was shown last, whose entry in the log follows."""
         self.variant = 0
-        self.variant_key = ""
-        self.update_variant()
+        self.variant_key = "irc0"
+        self._known_caps = 0
 
     @property
     def mask(self) -> str:
@@ -192,8 +200,11 @@ class Client:
 
     def update_variant(self) -> None:
         """Take note of changed capabilities."""
-        self.variant = variant_of(self.machine.caps)
-        self.variant_key = f"irc{self.variant}"
+        caps = self.machine.caps
+        if caps != self._known_caps:
+            self._known_caps = caps
+            self.variant = variant_of(caps)
+            self.variant_key = f"irc{self.variant}"
 
     def line(self, text: str, tags: str = "") -> None:
         """Send one line with the next `flush`."""

@@ -264,10 +264,12 @@ def replay(client: Client, channel: Channel) -> None:
     if not limit:
         return
     channel.kept = []
+    client.replaying += 1
     query = PageQuery(limit=limit, newest=True, kinds=MESSAGES)
 
     def then(page: Page) -> None:
         kept, channel.kept = channel.kept or [], None
+        client.replaying -= 1
         if client.is_gone:
             return
         later = {event.seq for event in kept}
@@ -287,6 +289,7 @@ def replay(client: Client, channel: Channel) -> None:
     refusal = client.network.services.history.page(channel.conversation, client.actor, query, then)
     if refusal is not None:
         channel.kept = None
+        client.replaying -= 1
 
 
 def missed(client: Client) -> None:

@@ -119,8 +119,8 @@ def post(client: Client, conversation: Conversation, draft: Draft, posting: Post
         messaging.post(client.session, conversation, draft, posting)
 
 
-def post_text(client: Client, conversation: Conversation, text: str) -> None:
-    """Queue one PRIVMSG without tags or label: the case that has to be fast."""
+def post_text(client: Client, conversation: Conversation, target: str, text: str) -> None:
+    """Queue one PRIVMSG without tags or label: the case that has to be fast. Its token is the target."""
     draft = Draft(
         PROTOCOL,
         ("bot\nPRIVMSG\n" if client.is_bot else "\nPRIVMSG\n").encode() + text.encode(),
@@ -129,7 +129,7 @@ def post_text(client: Client, conversation: Conversation, text: str) -> None:
     )
     client.network.counters.messages_in += 1
     client.turnstile.enter()
-    client.network.services.messaging.post(client.session, conversation, draft)
+    client.network.services.messaging.post(client.session, conversation, draft, target)
 
 
 def reaction_taken_back(draft: Draft) -> bool:

@@ -266,7 +266,8 @@ class Machine(Outbox):
             if not params:
                 self.send_line(self.numeric("461", "PASS", "Not enough parameters"))
                 return
-            self._password = params[0]  # the last one sent counts
+            # The last one sent counts. Compat: clients that send a password with spaces without the colon.
+            self._password = " ".join(params)
         elif command == "PING" or command == "PONG":
             self._pong(line, "")
         elif command == "QUIT":
