@@ -40,6 +40,14 @@ class History:
             return Refusal.MEMBERS_ONLY
         return None
 
+    def may_see(self, conversation: Conversation, actor: Actor, event: Event) -> bool:
+        """Return whether `event` is of `conversation` and `actor`, who may read there, may read it too."""
+        if event.conversation_id != conversation.id:
+            return False
+        if not conversation.is_room or conversation.visibility is not Visibility.JOINED:
+            return True
+        return event.position >= self._first_readable(conversation, actor)
+
     def page(
         self, conversation: Conversation, actor: Actor, query: PageQuery, then: Callable[[Page], None]
     ) -> Refusal | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sabir.core import policy
 from sabir.core.delivery import Sessions
 from sabir.core.directory import Directory
 from sabir.core.errors import Refusal
@@ -56,6 +57,19 @@ class Relays:
                 target.signal(told)
                 return None
         return Refusal.ACTOR_ABSENT
+
+    def to_room(self, session: Session, conversation: Conversation, payload: bytes) -> Refusal | None:
+        """Give `payload` to everyone else in a room who speaks the session's protocol; whoever may speak may."""
+        refusal = policy.may_post(conversation, session.actor)
+        if refusal is None:
+            sender = conversation.attendees[session.actor.id]
+            told = Relayed(
+                session.protocol, payload, session.actor, session.resource, conversation, sender.nick
+            )
+            for target in list(conversation.listeners):
+                if target.protocol == session.protocol and target is not session:
+                    target.signal(told)
+        return refusal
 
     def _blocked(self, session: Session, account: Account) -> bool:
         return session.actor.name in self._directory.blocks_of(account)

@@ -44,6 +44,7 @@ _MARKER: Final = 10
 _HINT: Final = 11
 _CALL: Final = 12
 _ORIGIN: Final = 13
+_REPLY: Final = 14
 
 STRIPPED: Final[dict[bytes, str]] = {
     b"urn:xmpp:occupant-id:0": "XEP-0421 §3.2: only the room says who somebody is",
@@ -70,6 +71,7 @@ _BY_NAMESPACE: Final[dict[bytes, int]] = {
     b"urn:xmpp:message-retract:1": _RETRACTION,
     b"urn:xmpp:message-retract:0": _RETRACTION,
     b"urn:xmpp:reactions:0": _REACTIONS,
+    b"urn:xmpp:reply:0": _REPLY,
     b"http://jabber.org/protocol/chatstates": _STATE,
     b"urn:xmpp:receipts": _RECEIPT,
     b"urn:xmpp:chat-markers:0": _MARKER,
@@ -193,6 +195,9 @@ def _relate(accepted: Accepted, stanza: Stanza, child: Child, meaning: int) -> N
         accepted.what, accepted.target = REACTIONS, id_
         texts = [emoji.text().strip() for emoji in child_element(stanza, child).find_all("reaction")]
         accepted.emojis = tuple([text for text in texts if text])
+    elif meaning == _REPLY and name == b"reply" and id_:
+        if not accepted.target:
+            accepted.target = id_  # what a message corrects or takes back is more than what it answers
     elif meaning == _MARKER and name == b"displayed" and id_:
         accepted.what, accepted.target = DISPLAYED, id_
     elif meaning == _MARKER and name == b"received" and id_:

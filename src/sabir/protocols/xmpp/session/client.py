@@ -126,6 +126,7 @@ class Client:
         route(self, stanza)
         if not self._begun and self.management is not None:
             self._acknowledge(self.management.settled())
+        self._begun = True  # a ticket taken later, in `run`, counts no stanza
 
     def set_active(self, active: bool) -> None:
         """Hold back what can wait while nobody looks (XEP-0352 §4)."""

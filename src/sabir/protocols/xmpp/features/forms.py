@@ -1,0 +1,95 @@
+"""Data forms (XEP-0004): reading what a client submits, and writing what it is shown."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from sabir.wire.xml import Element, escape_attribute, escape_text
+
+NAMESPACE: Final = "jabber:x:data"
+FORM_TYPE: Final = "FORM_TYPE"
+
+
+class Field:
+    """One field of a form to be shown; `options` are (value, label) for lists."""
+
+    __slots__ = ("label", "name", "options", "type", "values")
+
+    def __init__(
+        self,
+        name: str,
+        values: Iterable[str],
+        type: str = "",
+        label: str = "",
+        options: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        self.name: str = name
+        self.values: list[str] = list(values)
+        self.type: str = type
+        self.label: str = label
+        self.options: list[tuple[str, str]] = list(options)
+
+
+def boolean(name: str, value: bool, label: str) -> Field:
+    """Return a field that is ticked or not."""
+    return Field(name, ["1" if value else "0"], "boolean", label)
+
+
+def text(name: str, value: str, label: str, type: str = "text-single") -> Field:
+    """Return a field with one line of text."""
+    return Field(name, [value], type, label)
+
+
+def choice(name: str, value: str, label: str, options: Iterable[tuple[str, str]]) -> Field:
+    """Return a field with one of several values."""
+    return Field(name, [value], "list-single", label, options)
+
+
+def write(kind: str, form_type: str, fields: Iterable[Field], title: str = "", instructions: str = "") -> str:
+    """Return a form of `kind` (`form`, `result`); `form_type` says what it is about (XEP-0068 §3.1)."""
+    parts = [f"<x xmlns='{NAMESPACE}' type='{kind}'>"]
+    if title:
+        parts.append(f"<title>{escape_text(title)}</title>")
+    if instructions:
+        parts.append(f"<instructions>{escape_text(instructions)}</instructions>")
+    parts.append(f"<field var='{FORM_TYPE}' type='hidden'><value>{escape_text(form_type)}</value></field>")
+    for field in fields:
+        parts.append(f"<field var='{escape_attribute(field.name)}'")
+        if field.type:
+            parts.append(f" type='{field.type}'")
+        if field.label:
+            parts.append(f" label='{escape_attribute(field.label)}'")
+        parts.append(">")
+        parts.extend([f"<value>{escape_text(value)}</value>" for value in field.values])
+        for value, label in field.options:
+            parts.append(
+                f"<option label='{escape_attribute(label)}'><value>{escape_text(value)}</value></option>"
+            )
+        parts.append("</field>")
+    parts.append("</x>")
+    return "".join(parts)
+
+
+def submitted(parent: Element) -> Element | None:
+    """Return the form that `parent` holds."""
+    return parent.find("x", NAMESPACE)
+
+
+def read(form: Element) -> dict[str, list[str]]:
+    """Return the values of each field of a submitted form, the one that says its type included."""
+    fields: dict[str, list[str]] = {}
+    for field in form.find_all("field"):
+        name = field.get("var")
+        if name is not None:
+            fields[name] = [value.text() for value in field.find_all("value")]
+    return fields
+
+
+def first(fields: Mapping[str, list[str]], name: str) -> str | None:
+    """Return the first value of a field, None if it is not there or empty."""
+    values = fields.get(name)
+    return values[0] if values else None
+
+
+def is_true(value: str) -> bool:
+    """Return whether a boolean's value says yes (XEP-0004 §3.3)."""
+    return value in ("1", "true")
