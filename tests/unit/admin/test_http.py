@@ -21,14 +21,21 @@ class Watched:
     def __init__(self) -> None:
         self.objection = ""
         self.port = 0
+        self.clients: list[asyncio.StreamWriter] = []
         self.runtime = NetRuntime(asyncio.get_running_loop(), MonotonicClock())
+        self.gateway = Gateway(self.runtime.wheel, LimitsConfig())
         self.front_end = HttpFrontEnd(
             Probes(lambda: self.objection, lambda: b"sabir_up 1\n"), MonotonicClock(), SystemClock()
         )
 
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self.clients.append(writer)
+        return reader, writer
+
     async def ask(self, request: str) -> str:
         """Send one request and return all that comes back until the server closes."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await self.connect()
         writer.write(request.replace("\n", "\r\n").encode())
         answer = await reader.read()
         writer.close()
@@ -43,7 +50,7 @@ async def watched() -> AsyncIterator[Watched]:
     """Serve on a free port."""
     server = Watched()
     door = server.front_end.doors()[0]
-    connector = Gateway(server.runtime.wheel, LimitsConfig()).connector(server.front_end, door)
+    connector = server.gateway.connector(server.front_end, door)
     listener = Listener(
         Endpoint(name=door.name, host="127.0.0.1", port=0),
         connector,
@@ -58,6 +65,8 @@ async def watched() -> AsyncIterator[Watched]:
         yield server
     finally:
         listener.close()
+        for client in server.clients:  # of a test that failed; one left open would hang the loop's end
+            client.transport.abort()
 
 
 def test_a_healthy_server_says_so() -> None:
@@ -131,6 +140,43 @@ def test_an_unknown_page_is_404_and_the_connection_serves_on() -> None:
 
             assert answer.startswith("HTTP/1.1 404 ")
             assert answer.count("HTTP/1.1 200 OK") == 1
+
+    run(main())
+
+
+def test_a_stopping_server_closes_idle_connections() -> None:
+    async def main() -> None:
+        async with watched() as server:
+            reader, writer = await server.connect()
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            await reader.readuntil(b"ok\n")
+
+            _, rest = await asyncio.gather(server.gateway.drain(5), hear_out(reader, writer))
+
+            assert rest == b""
+
+    run(main())
+
+
+async def hear_out(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """Return what still comes, and close when the server does."""
+    rest = await reader.read()
+    writer.close()
+    return rest
+
+
+def test_a_connection_without_a_request_is_closed_in_the_end() -> None:
+    async def main() -> None:
+        async with watched() as server:
+            reader, writer = await server.connect()
+            writer.write(b"GET /hea")
+            while server.front_end.counters.connections == 0 or not server.gateway.traffic["http"].bytes_in:
+                await asyncio.sleep(0)
+
+            server.runtime.wheel.advance(server.runtime.wheel.now_ms + 11_000)
+
+            assert b"408 Request Timeout" in await reader.read()
+            writer.close()
 
     run(main())
 

@@ -81,6 +81,7 @@ class Running:
 
     def __init__(self, front_end: EchoFrontEnd, limits: LimitsConfig) -> None:
         self.front_end = front_end
+        self.clients: list[asyncio.StreamWriter] = []
         self.runtime = NetRuntime(asyncio.get_running_loop(), MonotonicClock())
         self.gateway = Gateway(self.runtime.wheel, limits)
         self.admission = Admission(NetConfig(), limits)
@@ -95,7 +96,9 @@ class Running:
         )
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", self.listener.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.listener.port)
+        self.clients.append(writer)
+        return reader, writer
 
 
 @asynccontextmanager
@@ -110,3 +113,5 @@ async def running(
         made.listener.close()
         for session in made.front_end.sessions:
             session.connection.abort()
+        for client in made.clients:  # of a test that failed; one left open would hang the loop's end
+            client.transport.abort()

@@ -83,6 +83,7 @@ class Serving:
         self.listener = listener
         self.certificates = certificates
         self.handlers: list[Noting] = []
+        self.clients: list[asyncio.StreamWriter] = []
         self._made = asyncio.Event()
 
     async def handler(self, count: int = 1) -> Noting:
@@ -130,6 +131,8 @@ async def serving(
         listener.close()
         for handler in served.handlers:
             handler.connection.abort()
+        for client in served.clients:  # of a test that failed; one left open would hang the loop's end
+            client.transport.abort()
         runtime.stop()
 
 
@@ -150,9 +153,11 @@ async def connected(
     served: Serving, context: ssl.SSLContext | None = None
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect a client, with TLS if there is a `context`."""
-    return await asyncio.open_connection(
+    reader, writer = await asyncio.open_connection(
         "127.0.0.1",
         served.listener.port,
         ssl=context,
         server_hostname="localhost" if context else None,
     )
+    served.clients.append(writer)
+    return reader, writer

@@ -1,5 +1,9 @@
 import asyncio
+import contextlib
 import hashlib
+import logging
+import os
+import resource
 import socket
 import ssl
 from pathlib import Path
@@ -234,3 +238,76 @@ def test_tls_without_a_certificate_is_refused_before_anything_is_bound() -> None
             )
 
     run(main())
+
+
+@pytest.mark.parametrize("tls", [Tls.STARTTLS, Tls.DIRECT])
+def test_a_handshake_under_way_is_given_up_when_the_listener_closes(tls: Tls, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(tmp_path, tls=tls, make=Upgrading) as served:
+            reader, writer = await connected(served)
+            if tls is Tls.STARTTLS:
+                writer.write(b"STARTTLS\n")
+                assert await reader.readline() == b"proceed\n"
+            while served.listener.admission.connected == 0:
+                await turn()
+
+            served.listener.close()
+            assert await reader.read() == b""
+
+            while served.listener.admission.connected:
+                await turn()
+            writer.close()
+
+    run(main())
+
+
+def test_what_is_put_or_closed_during_a_handshake_is_safe(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(tmp_path, tls=Tls.STARTTLS, make=Upgrading) as served:
+            reader, writer = await connected(served)
+            writer.write(b"STARTTLS\n")
+            assert await reader.readline() == b"proceed\n"
+            connection = (await served.handler()).connection
+
+            connection.put(b"never in clear")
+            connection.close()
+
+            assert await reader.read() == b""
+            writer.close()
+
+    run(main())
+
+
+@pytest.mark.logs_errors
+def test_without_file_descriptors_accepting_pauses_and_goes_on(error_log: list[logging.LogRecord]) -> None:
+    async def main() -> None:
+        async with serving() as served:
+            client = socket.socket()
+            client.setblocking(False)
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            with contextlib.ExitStack() as taken:
+                taken.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+                resource.setrlimit(resource.RLIMIT_NOFILE, (client.fileno() + 1, hard))
+                with contextlib.suppress(OSError):
+                    while True:
+                        taken.callback(os.close, os.dup(client.fileno()))
+                await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", served.listener.port))
+                while not error_log:
+                    await turn()
+                for _ in range(20):
+                    await turn()
+            assert [record.getMessage() for record in error_log] == ["cannot accept"]
+            assert served.handlers == []
+
+            wheel = served.listener.runtime.wheel
+            wheel.advance(wheel.now_ms + 1500)
+            await served.handler()
+
+            client.close()
+
+    run(main())
+
+
+async def turn() -> None:
+    """Let the event loop turn once."""
+    await asyncio.sleep(0)
