@@ -24,7 +24,7 @@ from sabir.storage import schema
 from sabir.storage.sqlite import merging, runs
 from sabir.storage.sqlite.counters import Counters
 from sabir.storage.sqlite.segment import SEGMENT_ROWS, Segment
-from sabir.storage.sqlite.statements import insert_into
+from sabir.storage.sqlite.statements import Bulk, insert_into
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +38,8 @@ URGENT_RUNS: Final = 32
 """With so many runs of one level, merging does not wait for idle moments any more."""
 
 _RUN: Final = insert_into(schema.index_runs)
-_CONVERSATION: Final = insert_into(schema.ix_conversation)
-_NATIVE: Final = insert_into(schema.native_ids)
+_CONVERSATIONS: Final = Bulk(schema.ix_conversation)
+_NATIVES: Final = Bulk(schema.native_ids)
 _END: Final = object()
 
 
@@ -148,8 +148,8 @@ class Indexing:
     def _build(self, connection: sqlite3.Connection, segment: Segment) -> Iterator[None]:
         """Write a segment as a run of level 0."""
         run = self._number()
-        yield from _write(connection, _CONVERSATION, segment.conversation_rows(run))
-        yield from _write(connection, _NATIVE, segment.native_rows(run))
+        yield from _write(connection, _CONVERSATIONS, segment.conversation_rows(run))
+        yield from _write(connection, _NATIVES, segment.native_rows(run))
         built = runs.Run(run, 0, segment.first_seq, segment.last_seq)
         with transaction(connection):
             connection.execute(_RUN, built)
@@ -209,11 +209,9 @@ class transaction:  # noqa: N801  # reads as the statement that it is
             self._connection.execute("ROLLBACK")
 
 
-def _write(
-    connection: sqlite3.Connection, statement: str, rows: Iterable[tuple[object, ...]]
-) -> Iterator[None]:
+def _write(connection: sqlite3.Connection, table: Bulk, rows: Iterable[tuple[object, ...]]) -> Iterator[None]:
     remaining = iter(rows)
     while piece := list(islice(remaining, STEP_ROWS)):
         with transaction(connection):
-            connection.executemany(statement, piece)
+            table.insert(connection, piece)
         yield

@@ -15,10 +15,10 @@ import sqlalchemy as sa
 
 from sabir.core.model.event import Event
 from sabir.storage import schema
-from sabir.storage.sqlite.statements import in_list, insert_into, listed, text_of
+from sabir.storage.sqlite.statements import Bulk, in_list, listed, text_of
 
-INSERT_EVENT: Final = insert_into(schema.events)
-INSERT_BODY: Final = insert_into(schema.bodies)
+EVENTS: Final = Bulk(schema.events)
+BODIES: Final = Bulk(schema.bodies)
 
 _encode_boxes: Final = msgspec.msgpack.Encoder().encode
 _decode_boxes: Final = msgspec.msgpack.Decoder(tuple[tuple[int, int], ...]).decode

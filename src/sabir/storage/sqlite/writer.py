@@ -27,7 +27,7 @@ from sabir.storage.sqlite import connections, reading
 from sabir.storage.sqlite.checkpoints import Checkpoints
 from sabir.storage.sqlite.erasing import Erasing
 from sabir.storage.sqlite.indexing import Indexing
-from sabir.storage.sqlite.rows import INSERT_BODY, INSERT_EVENT, body_row, event_row
+from sabir.storage.sqlite.rows import BODIES, EVENTS, body_row, event_row
 from sabir.storage.sqlite.statements import STORED, text_of
 
 log = logging.getLogger(__name__)
@@ -147,8 +147,8 @@ class Writer:
         connection.execute("BEGIN IMMEDIATE")
         events = batch.events
         if events:
-            connection.executemany(INSERT_EVENT, [event_row(event) for event in events])
-            connection.executemany(INSERT_BODY, [body_row(event) for event in events])
+            EVENTS.insert(connection, [event_row(event) for event in events])
+            BODIES.insert(connection, [body_row(event) for event in events])
         for change in batch.changes:
             if not isinstance(change, EraseBody):
                 STORED[type(change)].put(connection, change)
