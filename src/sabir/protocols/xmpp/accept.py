@@ -82,13 +82,16 @@ _BY_NAMESPACE: Final[dict[bytes, int]] = {
 _STATES: Final[dict[bytes, TypingState]] = {state.value.encode(): state for state in TypingState}
 
 
+_NO_COPY: Final = b"<no-copy xmlns='urn:xmpp:hints'/>"
+
+
 class Accepted:
     """A message as its receivers of XMPP will see it, and what it is.
 
     `native` is what follows `<message`: no `to`, and no `from` unless one was given to `accept`.
     """
 
-    __slots__ = ("emojis", "flags", "kind", "native", "native_id", "no_copy", "state", "target", "what")
+    __slots__ = ("emojis", "flags", "kind", "native", "native_id", "state", "target", "what")
 
     def __init__(self) -> None:
         self.what: int = RELAY
@@ -101,7 +104,6 @@ class Accepted:
         """The id of the message that this one is about."""
         self.emojis: tuple[str, ...] = ()
         self.state: TypingState = TypingState.ACTIVE
-        self.no_copy: bool = False
 
 
 def accept(stanza: Stanza, sender: bytes, language: bytes, domain: str) -> Accepted:
@@ -133,7 +135,6 @@ def accept(stanza: Stanza, sender: bytes, language: bytes, domain: str) -> Accep
             elif child[2] and not accepted.native_id:
                 accepted.native_id = child[2]
         elif meaning == _STRIP:
-            accepted.no_copy = accepted.no_copy or name == b"private"  # XEP-0280 §6.1
             cuts.append(child)
         elif meaning == _STRIP_OURS:
             if _is_ours(stanza, child, domain):
@@ -143,7 +144,6 @@ def accept(stanza: Stanza, sender: bytes, language: bytes, domain: str) -> Accep
         elif meaning == _HINT:
             store = store or name == b"store"
             no_store = no_store or name in (b"no-store", b"no-permanent-store")
-            accepted.no_copy = accepted.no_copy or name == b"no-copy"
         elif meaning == _CALL:
             call = name in (b"propose", b"finish")  # DATAMODEL 4: of a call, its beginning and end are kept
         elif meaning == _RECEIPT:
@@ -157,6 +157,8 @@ def accept(stanza: Stanza, sender: bytes, language: bytes, domain: str) -> Accep
                 cuts.append(child)  # XEP-0424 §5: tombstones are set up by the archive
     if accepted.what == REACTIONS and (no_store or accepted.target == b""):
         accepted.what = RELAY
+    if accepted.what != RELAY:
+        store = False  # receipts and markers are kept as such (DATAMODEL 4), whatever they ask for
     if body or encrypted or subject or store or call or accepted.kind != Kind.MESSAGE:
         _make_event(accepted, body=body, encrypted=encrypted, subject=subject, call=call)
         if no_store:
@@ -198,6 +200,8 @@ def _relate(accepted: Accepted, stanza: Stanza, child: Child, meaning: int) -> N
     elif meaning == _REPLY and name == b"reply" and id_:
         if not accepted.target:
             accepted.target = id_  # what a message corrects or takes back is more than what it answers
+    elif meaning == _REPLY and name == b"reply" and not accepted.target:
+        accepted.target = id_
     elif meaning == _MARKER and name == b"displayed" and id_:
         accepted.what, accepted.target = DISPLAYED, id_
     elif meaning == _MARKER and name == b"received" and id_:
@@ -228,6 +232,8 @@ def _native(stanza: Stanza, sender: bytes, language: bytes, cuts: list[Child]) -
     at = stanza.head
     for cut in cuts:
         parts.append(data[at : cut[3]])
+        if cut[0] == b"private":
+            parts.append(_NO_COPY)  # what it asks for has to be known when the message is shown
         at = cut[4]
     parts.append(data[at : stanza.end])
     return b"".join(parts)
