@@ -298,18 +298,27 @@ def missed(client: Client) -> None:
     if account is None:
         return
 
+    head = client.network.services.delivery.head_seq
+
     def then(page: Page) -> None:
-        if client.is_gone or not page.events:
-            return
+        last = 0
         for event in page.events:
+            if client.is_gone or event.seq > head:
+                break  # it was delivered live meanwhile
+            last = event.seq
             conversation = devices.conversation_of(event)
-            if conversation is not None and event.kind == Kind.MESSAGE:
+            if conversation is not None and event.kind == Kind.MESSAGE and event.actor_id != client.actor.id:
                 for tags, text in client.network.scribe.past(conversation, event, page, client.variant):
                     client.line(text, tags)
         client.flush()
-        devices.delivered(account, page.events[-1].seq)
+        if last:
+            devices.delivered(account, last)
+        if last and not page.complete:
+            devices.missed(account, limit, then)
 
-    devices.missed(account, client.network.config.max_history, then)
+    limit = client.network.config.max_history
+    if account.delivered_seq < head:
+        devices.missed(account, limit, then)
 
 
 def markread(client: Client, line: Line, reply: Reply) -> None:

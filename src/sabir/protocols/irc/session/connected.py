@@ -268,6 +268,8 @@ class IrcSession:
         if data:
             self._connection.put(data)
             self._network.counters.messages_out += 1
+        if not conversation.is_room and self.account is not None:
+            self._network.services.devices.delivered(self.account, event.seq)
 
     def posted(self, conversation: Conversation, event: Event, token: object) -> None:
         """Acknowledge a post: by an echo where the client wants it (IRCv3 echo-message)."""
@@ -280,6 +282,8 @@ class IrcSession:
                 label = posting.reply.label
         if not isinstance(token, Reacting):
             client.turnstile.leave()
+        if not conversation.is_room and self.account is not None:
+            self._network.services.devices.delivered(self.account, event.seq)
         if client.caps & ECHO_MESSAGE and not client.is_gone:
             data = event.cache.get(client.variant_key)
             if data is None:
