@@ -8,15 +8,17 @@ import typer
 
 from sabir import __version__
 from sabir.cli import configuration, rooms, server, users
+from sabir.cli.demo import demo
 from sabir.cli.output import out
 
 app = typer.Typer(
     name="sabir",
-    help="One messaging server that speaks every protocol. Start with: sabir quickstart",
+    help="One messaging server that speaks every protocol. Start with: sabir demo",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(demo)
 app.command()(configuration.quickstart)
 app.command()(server.serve)
 app.command()(server.status)
