@@ -19,6 +19,8 @@ from sabir.storage.sqlite import connections
 log = logging.getLogger(__name__)
 
 PAGE_BYTES: Final = 4096
+TRUNCATE_MS: Final = 50
+"""How long to wait for readers that are in the way of emptying the journal."""
 PAGES: Final = 4000
 """A checkpoint is made when about so much is in the journal: 16 MiB."""
 AGAIN_PAGES: Final = 1000
@@ -62,7 +64,10 @@ class Checkpoints:
 
     def truncate(self, connection: sqlite3.Connection) -> bool:
         """Empty the journal and cut the file, so that nothing erased is left in it; return whether it was possible."""
-        (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        # Not for as long as a backup reads: batches wait meanwhile.
+        connection.execute(f"PRAGMA busy_timeout={TRUNCATE_MS}")
+        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        connection.execute(f"PRAGMA busy_timeout={int(1000 * connections.BUSY_S)}")
         if busy:
             return False
         self._pages, self._due = 0.0, float(PAGES)

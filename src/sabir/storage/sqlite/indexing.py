@@ -28,8 +28,8 @@ from sabir.storage.sqlite.statements import Bulk, insert_into
 
 log = logging.getLogger(__name__)
 
-STEP_ROWS: Final = 1024
-"""Rows of one step: a few milliseconds, which the next batch may have to wait."""
+STEP_ROWS: Final = 512
+"""Rows of one step: a millisecond or two, which the next batch may have to wait."""
 ROWS_PER_STEP: Final = 128
 """A busy writer takes one step for so many entries appended: twice what a segment needs."""
 MERGE_RUNS: Final = 16

@@ -35,6 +35,10 @@ log = logging.getLogger(__name__)
 CallSoon = Callable[[Callable[[], object]], object]
 """Calls back on the core's thread, from any thread (`loop.call_soon_threadsafe`)."""
 
+QUIET_S: Final = 0.002
+"""A pause between batches in which work on the index would only be in the way of the next."""
+RETRY_S: Final = 1.0
+"""After a reader was in the way of emptying the journal."""
 FLUSH_S: Final = 0.1
 """With `storage.sync = "interval"`: how often the journal is flushed."""
 
@@ -80,6 +84,7 @@ class Writer:
         self._checkpoints = Checkpoints(path, config)
         self._unflushed_since = 0.0
         self._flushing = True
+        self._erasing_due = 0.0
         self._erasing.open(self._open())
         self._thread = threading.Thread(target=self._run, name="sabir-writer", daemon=True)
         self._thread.start()
@@ -105,18 +110,21 @@ class Writer:
             self._connection.close()
 
     def _next(self) -> _Job | None:
-        """Return the next batch, working on the index until there is one."""
+        """Return the next batch; work on the index once none has come for a while, until one does."""
+        quiet_s = QUIET_S
         while True:
+            working = self._has_work()
             try:
-                return self._queue.get_nowait()
+                if working:
+                    return self._queue.get(timeout=quiet_s)
+                due = self._unflushed_since or self._erasing.unfinished
+                return self._queue.get(timeout=FLUSH_S if due else None)
             except queue.Empty:
-                pass
-            if self._step():
-                continue
-            try:
-                return self._queue.get(timeout=FLUSH_S if self._unflushed_since else None)
-            except queue.Empty:
-                self._flush()
+                if working:
+                    quiet_s = 0.0
+                    self._step()
+                else:
+                    self._flush()
 
     # One batch
 
@@ -211,7 +219,7 @@ class Writer:
         if connection is None:
             return
         try:
-            if self._erasing.unfinished:
+            if self._may_finish_erasing():
                 self._finish_erasing(connection)
             self._checkpoints.run(connection)
             if self._indexing.is_behind():
@@ -222,27 +230,32 @@ class Writer:
         if self._unflushed_since and time.monotonic() - self._unflushed_since >= FLUSH_S:
             self._flush()
 
-    def _step(self) -> bool:
-        """Take a step of the index; return whether there was one to take."""
+    def _has_work(self) -> bool:
+        connection = self._connection
+        return connection is not None and (self._may_finish_erasing() or self._indexing.has_work(connection))
+
+    def _step(self) -> None:
+        """Take a step of the work in the background."""
         connection = self._connection
         if connection is None:
-            return False
+            return
         try:
-            if self._erasing.unfinished:
+            if self._may_finish_erasing():
                 self._finish_erasing(connection)
-            self._checkpoints.run(connection)
-            if not self._indexing.has_work(connection):
-                return False
-            self._spare_flushes(connection)
-            self._indexing.step()
-            return True
+            else:
+                self._checkpoints.run(connection)
+                self._spare_flushes(connection)
+                self._indexing.step()
         except (sqlite3.Error, OSError) as error:
             self._background_failed(error)
-            return False
+
+    def _may_finish_erasing(self) -> bool:
+        return self._erasing.unfinished and time.monotonic() >= self._erasing_due
 
     def _finish_erasing(self, connection: sqlite3.Connection) -> None:
         self._erasing.remember()
         self._erasing.unfinished = not self._checkpoints.truncate(connection)
+        self._erasing_due = time.monotonic() + RETRY_S
         connection.execute("PRAGMA secure_delete=OFF")
 
     def _background_failed(self, error: Exception) -> None:
