@@ -39,7 +39,7 @@ from sabir.gateway.contract import Environment, FrontEnd
 from sabir.gateway.metrics import CommitMeter, Metrics
 from sabir.net.admission import Admission
 from sabir.net.limits import LoginLimits
-from sabir.net.listener import Endpoint, Listener, Tls
+from sabir.net.listener import Endpoint, Listener, Tls, has_ipv6
 from sabir.net.runtime import NetRuntime
 from sabir.net.tls import Certificates, TlsError, ensure_self_signed
 from sabir.protocols.irc import server as irc
@@ -123,9 +123,10 @@ class Server:
             irc.front_end(settings.irc, environment),
             HttpFrontEnd(probes, self._monotonic, self._clock),
         ]
+        hosts = self._hosts()
         for front_end in front_ends:
             for door in front_end.doors():
-                for host in self._hosts():
+                for host in hosts:
                     endpoint = Endpoint(
                         name=door.name,
                         host=host,
@@ -211,7 +212,13 @@ class Server:
         }
 
     def _hosts(self) -> Sequence[str]:
-        return ("127.0.0.1",) if self._ports == "auto" else self._settings.server.listen
+        if self._ports == "auto":
+            return ("127.0.0.1",)
+        hosts = self._settings.server.listen
+        if has_ipv6() or all(":" not in host for host in hosts):
+            return hosts
+        log.warning("no IPv6 on this machine: listening on IPv4 only")
+        return tuple(host for host in hosts if ":" not in host)
 
     def _objection(self) -> str:
         if self._services is None or not self._services.log.healthy:

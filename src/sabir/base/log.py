@@ -13,6 +13,8 @@ from typing import Any, Final, TextIO
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
+_OURS: Final = "sabir"
+
 
 class LogStyle(Enum):
     """How lines are written."""
@@ -80,15 +82,16 @@ class JsonFormatter(logging.Formatter):
 def configure(level: str = "info", style: LogStyle = LogStyle.HUMAN, stream: TextIO | None = None) -> None:
     """Send every log line of the process to `stream` (standard error by default) in one `style`.
 
-    Replaces what an earlier call set up.
+    Replaces what an earlier call set up. Libraries are heard from `warning` on, whatever `level` says.
 
     Raises:
         ValueError: `level` is not one of `debug`, `info`, `warning`, `error`, `critical`.
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if style is LogStyle.JSON else HumanFormatter())
+    logging.getLogger(_OURS).setLevel(level.upper())
     root = logging.getLogger()
-    root.setLevel(level.upper())
+    root.setLevel(max(logging.WARNING, logging.getLogger(_OURS).level))
     root.handlers[:] = [handler]
 
 

@@ -336,6 +336,16 @@ class _Socket(asyncio.BufferedProtocol):
         self._listener.upgrade(self, self._transport, then)
 
 
+def has_ipv6() -> bool:
+    """Say whether this machine speaks IPv6; many containers do not."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 def _peer(address: tuple[str, ...]) -> str:
     host = address[0].partition("%")[0]
     return host.removeprefix(_IPV4_MAPPED) if "." in host else host

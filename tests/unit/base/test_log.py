@@ -10,11 +10,12 @@ from sabir.base.log import HumanFormatter, JsonFormatter, LogStyle, bind, config
 
 @pytest.fixture(autouse=True)
 def _unchanged_root() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    root, ours = logging.getLogger(), logging.getLogger("sabir")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
     yield
     root.handlers[:] = handlers
-    root.setLevel(level)
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
 
 
 def record(text: str, **fields: object) -> logging.LogRecord:
@@ -70,6 +71,17 @@ def test_a_fault_is_logged_with_its_traceback(style: LogStyle) -> None:
 
     assert "Traceback" in out.getvalue()
     assert "ValueError: broken" in out.getvalue()
+
+
+def test_libraries_are_heard_from_warnings_on() -> None:
+    out = io.StringIO()
+    configure("debug", LogStyle.HUMAN, out)
+
+    logging.getLogger("somebody.else").info("chatter")
+    logging.getLogger("somebody.else").warning("trouble")
+    logging.getLogger("sabir.test").debug("detail")
+
+    assert [line.rpartition(": ")[2] for line in out.getvalue().splitlines()] == ["trouble", "detail"]
 
 
 def test_an_unknown_level_is_refused() -> None:

@@ -15,7 +15,7 @@ from sabir.base.clock import MonotonicClock
 from sabir.net.admission import Admission
 from sabir.net.config import LimitsConfig, NetConfig
 from sabir.net.connection import Connection, Handler
-from sabir.net.listener import Endpoint, Listener, Tls
+from sabir.net.listener import Endpoint, Listener, Tls, has_ipv6
 from sabir.net.runtime import NetRuntime
 from sabir.net.tls import ensure_self_signed
 
@@ -311,3 +311,12 @@ def test_without_file_descriptors_accepting_pauses_and_goes_on(error_log: list[l
 async def turn() -> None:
     """Let the event loop turn once."""
     await asyncio.sleep(0)
+
+
+def test_a_machine_with_ipv6_says_so() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        assert not has_ipv6()
+    else:
+        assert has_ipv6()
