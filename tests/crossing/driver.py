@@ -144,5 +144,5 @@ class Driver(Protocol):
     async def ban(self, where: Where, name: str) -> None:
         """Put somebody out of a room for good."""
 
-    async def history(self, where: Where, last: str) -> list[Observation]:
-        """Return what the server has kept of a conversation, up to the message `last` at least."""
+    async def history(self, where: Where, last: Observation) -> list[Observation]:
+        """Return what the server has kept of a conversation lately, once it has kept `last`."""

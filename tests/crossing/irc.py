@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.crossing.driver import Inbox, Login, Server
+from tests.crossing.driver import DEADLINE_S, Inbox, Login, Server
 from tests.crossing.words import (
     Banned,
     Corrected,
@@ -402,17 +402,20 @@ class IrcDriver:
         self._send(f"MODE {_channel(where)} +b {name}!*@*")
         await self._shown(where, Banned(name, self._nick))
 
-    async def history(self, where: Where, last: str) -> list[Observation]:
+    async def history(self, where: Where, last: Observation) -> list[Observation]:
         if not self._caps:
             # A client without chathistory is given it when it comes in.
-            await self.inbox.until(
-                lambda: any(last in str(one) for one in self.inbox.seen(where)), f"{last} in history"
-            )
+            await self._shown(where, last)
             return [one for one in self.inbox.seen(where) if isinstance(one, Said)]
-        self._answered = False
-        self._send(f"CHATHISTORY LATEST {_channel(where)} * 100")
-        await self.inbox.until(lambda: self._answered, f"the history of {where}")
-        return [shown for line in self._found for place, shown in self._observations(line) if place == where]
+        found: list[Observation] = []
+        async with asyncio.timeout(DEADLINE_S):
+            while last not in found:
+                self._answered = False
+                self._send(f"CHATHISTORY LATEST {_channel(where)} * 100")
+                await self.inbox.until(lambda: self._answered, f"the history of {where}")
+                shown = [one for line in self._found for one in self._observations(line)]
+                found = [observation for place, observation in shown if place == where]
+        return found
 
     async def _shown(self, where: Where, observation: Observation) -> None:
         await self.inbox.until(lambda: observation in self.inbox.seen(where), f"the echo of {observation}")

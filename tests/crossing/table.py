@@ -316,13 +316,9 @@ class HistoryRow:
         return self.instead.get(reader, self.finds)
 
 
-LAST: Final = "that is all"
-
-
 async def _talk(scene: Scene) -> None:
     await scene.writer.say(scene.where, "first")
     await scene.writer.emote(scene.where, "waits")
-    await scene.writer.say(scene.where, LAST)
 
 
 async def _talk_with_changes(scene: Scene) -> None:
@@ -332,10 +328,9 @@ async def _talk_with_changes(scene: Scene) -> None:
     await scene.writer.reply(scene.where, "helo", "anybody?")
     await scene.writer.react(scene.where, "anybody?", "👀")
     await scene.writer.retract(scene.where, "oops")
-    await scene.writer.say(scene.where, LAST)
 
 
-_TALK: Final = (Said(WRITER, "first"), Said(WRITER, "waits", emote=True), Said(WRITER, LAST))
+_TALK: Final = (Said(WRITER, "first"), Said(WRITER, "waits", emote=True))
 
 HISTORY: Final = (
     HistoryRow("history", _talk, _TALK),
@@ -347,7 +342,6 @@ HISTORY: Final = (
             Said(WRITER, "hello"),
             Said(WRITER, "anybody?", reply_to="hello"),
             Reacted(WRITER, "anybody?", "👀"),
-            Said(WRITER, LAST),
         ),
         {
             "xmpp": (
@@ -356,13 +350,11 @@ HISTORY: Final = (
                 Said(WRITER, "anybody?", reply_to="helo"),
                 Reacted(WRITER, "anybody?", "👀"),
                 Retracted(WRITER, GONE),
-                Said(WRITER, LAST),
             ),
             PLAIN: (
                 Said(WRITER, "hello"),
                 Said(WRITER, "> alice: hello"),
                 Said(WRITER, "anybody?"),
-                Said(WRITER, LAST),
             ),
         },
         beyond=NO_TAGS,

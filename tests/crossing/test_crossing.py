@@ -13,7 +13,6 @@ from tests.crossing.table import (
     COLUMNS,
     GUEST,
     HISTORY,
-    LAST,
     READER,
     ROWS,
     WRITER,
@@ -137,14 +136,16 @@ async def _look_back(
     """Return what the reader found of the act, and its whole tale."""
     room = Where(f"room{next(_rooms)}")
     here, there = (direct(READER), direct(WRITER)) if row.direct else (room, room)
+    start, end = Said(WRITER, f"start of {room}"), Said(WRITER, f"end of {room}")
     async with _online(server, COLUMNS[writer_kind], WRITER) as writer:
         if not row.direct:
             await writer.join(room)
-        await writer.say(here, f"start of {room}")
+        await writer.say(here, start.text)
         await row.act(Scene(writer, here))
+        await writer.say(here, end.text)
         async with _online(server, COLUMNS[reader_kind], READER) as reader:
             if not row.direct:
                 await reader.join(room)
-            found = await reader.history(there, LAST)
-            since = found.index(Said(WRITER, f"start of {room}")) + 1
-            return found[since:], reader.inbox.told()
+            found = await reader.history(there, end)
+            assert start in found, f"{found}\n{reader.inbox.told()}"
+            return found[found.index(start) + 1 : found.index(end)], reader.inbox.told()

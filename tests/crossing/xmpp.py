@@ -1,5 +1,6 @@
 """XMPP in the table of crossings, on slixmpp, which logs in and frames; the stanzas are written here."""
 
+import asyncio
 import itertools
 from collections import defaultdict
 from typing import Final
@@ -9,7 +10,7 @@ from xml.sax.saxutils import escape, quoteattr
 from slixmpp import ClientXMPP
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
-from tests.crossing.driver import Inbox, Login, Server
+from tests.crossing.driver import DEADLINE_S, Inbox, Login, Server
 from tests.crossing.words import (
     GONE,
     Banned,
@@ -331,7 +332,14 @@ class XmppDriver:
         query = f"<query xmlns='http://jabber.org/protocol/muc#admin'>{item}</query>"
         await self._ask("set", self._address(where), query)
 
-    async def history(self, where: Where, last: str) -> list[Observation]:
+    async def history(self, where: Where, last: Observation) -> list[Observation]:
+        found: list[Observation] = []
+        async with asyncio.timeout(DEADLINE_S):
+            while last not in found:
+                found = await self._archive(where)
+        return found
+
+    async def _archive(self, where: Where) -> list[Observation]:
         query = f"h{next(self._numbers)}"
         peer = (
             f"<field var='with'><value>{self._address(where)}</value></field>"
@@ -340,8 +348,11 @@ class XmppDriver:
         )
         kind = "<field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field>"
         form = f"<x xmlns='jabber:x:data' type='submit'>{kind}{peer}</x>"
+        newest = "<set xmlns='http://jabber.org/protocol/rsm'><max>100</max><before/></set>"
         archive = "" if where.startswith("@") else self._address(where)
-        await self._ask("set", archive, f"<query xmlns='urn:xmpp:mam:2' queryid='{query}'>{form}</query>")
+        await self._ask(
+            "set", archive, f"<query xmlns='urn:xmpp:mam:2' queryid='{query}'>{form}{newest}</query>"
+        )
         reader = Reader(self._me, self._domain)
         shown: list[Observation] = []
         for result in self._archived.pop(query, []):
