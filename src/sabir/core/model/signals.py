@@ -21,7 +21,9 @@ class Cause(Enum):
     KICKED = "kicked"
     BANNED = "banned"
     MEMBERS_ONLY = "members only"
-    """The room became members-only, or membership was revoked in such a room."""
+    """The room became members-only."""
+    REVOKED = "membership revoked"
+    """Membership ended in a members-only room."""
     DESTROYED = "destroyed"
     SHUTDOWN = "shutdown"
     REPLACED = "nick taken back"
@@ -186,12 +188,13 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class ReadMarked:
-    """One's own read marker moved, on this or another device."""
+    """One's own read marker moved, on another device, by that device's `protocol`."""
 
     conversation: Conversation
     position: int
     event_id: bytes
     at_ms: int
+    protocol: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class Reads:
 
         def done() -> None:
             if moved:
-                told = ReadMarked(conversation, event.position, event.event_id, event.at_ms)
+                told = ReadMarked(conversation, event.position, event.event_id, event.at_ms, session.protocol)
                 for other in self._sessions.of(account.id):
                     if other is not session:
                         other.signal(told)

@@ -85,7 +85,7 @@ def take_message(context: Context, stanza: Stanza, to: Jid) -> None:
     conversation = services.messaging.open_direct(context.account, other)
     what = accepted.what
     if what in (accept.EVENT, accept.SUBJECT):
-        _post(context, stanza, accepted, conversation, resource)
+        _post(context, stanza, accepted, conversation, other, resource)
     elif what == accept.REACTIONS:
         _react(context, stanza, accepted, conversation, other, resource)
     elif what == accept.TYPING:
@@ -101,7 +101,12 @@ def take_message(context: Context, stanza: Stanza, to: Jid) -> None:
 
 
 def _post(
-    context: Context, stanza: Stanza, accepted: Accepted, conversation: Conversation, resource: str
+    context: Context,
+    stanza: Stanza,
+    accepted: Accepted,
+    conversation: Conversation,
+    other: Account,
+    resource: str,
 ) -> None:
     draft = Draft(
         PROTOCOL,
@@ -113,7 +118,10 @@ def _post(
         to_resource=resource,
     )
     if accepted.target:
-        draft.target_id = _event_of(context, conversation, accepted.target)
+        # A reply may be to either side's message; what changes a message is about one's own.
+        is_reply = accepted.kind == Kind.MESSAGE
+        named = find_named(context, conversation, other, accepted.target) if is_reply else None
+        draft.target_id = named.event_id if named else _event_of(context, conversation, accepted.target)
         draft.target_native = b"" if draft.target_id else accepted.target
     context.place.services.messaging.post(
         context.session, conversation, draft, Posted(context, stanza, context.begin())

@@ -20,6 +20,7 @@ from sabir.core.model.signals import (
     PresenceChanged,
     ReadMarked,
     Receipt,
+    ReceiptKind,
     Relayed,
     RoomConfigured,
     Signal,
@@ -378,6 +379,17 @@ class Client:
         for signal in kept.values():
             presence.show(self, signal)
 
+    def _show_marker(self, signal: ReadMarked) -> None:
+        """Show what one has read on a device of another protocol as if an XMPP device had said so."""
+        conversation = signal.conversation
+        attendee = conversation.listeners.get(self)
+        nick = self.actor.name if attendee is None else attendee.nick
+        own = Receipt(conversation, self.actor, nick, ReceiptKind.READ, signal.event_id, b"")
+        if not conversation.is_room:
+            chat.show_signal(self, own)
+        elif attendee is not None:
+            muc.show(self, own)
+
     def _show(self, signal: Signal) -> None:
         match signal:
             case PresenceChanged():
@@ -409,7 +421,9 @@ class Client:
             ):
                 muc.show(self, signal)
             case ReadMarked():
-                pass  # its other clients have the marker as a copy of the message that set it
+                # What an XMPP device has read is known by a copy of the message that said so.
+                if signal.protocol != self.protocol:
+                    self._show_marker(signal)
             case AccountChanged():
                 link = self.link
                 self.leave()

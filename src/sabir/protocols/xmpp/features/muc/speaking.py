@@ -22,7 +22,7 @@ from sabir.protocols.xmpp.features.context import Context, Ticket
 from sabir.protocols.xmpp.features.muc import inviting
 from sabir.protocols.xmpp.features.muc.names import USER, occupant_id, refused, sender
 from sabir.protocols.xmpp.jid import Jid
-from sabir.protocols.xmpp.translate import event_id_of
+from sabir.protocols.xmpp.translate import event_id_of, stanza_id_of
 from sabir.protocols.xmpp.types import Stanza
 from sabir.wire.xml import escape_text
 
@@ -202,9 +202,16 @@ def show_typing(context: Context, signal: Typing) -> None:
 
 
 def show_receipt(context: Context, signal: Receipt) -> None:
-    """Show how far an occupant has read, in the form of XMPP; other protocols tell nobody in rooms."""
-    if signal.protocol == PROTOCOL:
-        _send(context, signal.conversation, signal.nick, signal.native)
+    """Show how far an occupant has read; those of other protocols tell that to their own devices only."""
+    native = signal.native
+    if signal.protocol != PROTOCOL:
+        if signal.actor is not context.actor:
+            return
+        # XEP-0333 §4.3: in a room a message is named by the id that the room gave.
+        name = stanza_id_of(signal.event_id)
+        displayed = f"<displayed xmlns='urn:xmpp:chat-markers:0' id='{name}'/>"
+        native = f" type='groupchat'>{displayed}</message>".encode()
+    _send(context, signal.conversation, signal.nick, native)
 
 
 def show_relayed(context: Context, signal: Relayed) -> None:
