@@ -151,6 +151,8 @@ def prepare_domain(domain: str) -> str:
     ):
         raise JidSyntaxError("no domain")
     _check(prepared, _FORBIDDEN_LOCAL)
+    if " " in prepared or (prepared.isascii() and not _ASCII_DOMAIN.fullmatch(prepared.lower())):
+        raise JidSyntaxError("no domain")  # what preparing made of it is none either
     return prepared.lower()
 
 
