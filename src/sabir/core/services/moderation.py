@@ -172,7 +172,7 @@ class Moderation:
             membership = Membership.INVITE if member is None else member.membership
             if role is Role.BANNED:
                 membership = Membership.BAN
-            elif membership is Membership.BAN:
+            elif membership is Membership.BAN or (role is Role.NONE and membership is Membership.INVITE):
                 membership = Membership.LEAVE
             entry = MemberChanged(target.id, nick, membership, role, old, actor.id, by, reason)
             event = self._enter(log, conversation, actor, by, entry)
@@ -191,7 +191,7 @@ class Moderation:
             elif role is Role.BANNED:
                 self._rooms.expel(conversation, attendee, Cause.BANNED, by, reason)
             elif target.id not in conversation.attendees and not attendee.count:
-                self._rooms.expel(conversation, attendee, Cause.MEMBERS_ONLY, by, reason)
+                self._rooms.expel(conversation, attendee, Cause.REVOKED, by, reason)
             else:
                 told = AttendeeChanged(conversation, attendee, attendee.nick, effective, by, reason)
                 self._rooms.tell(conversation, told)
@@ -380,7 +380,7 @@ class Moderation:
         def done() -> None:
             then()
             for attendee in out:
-                self._rooms.expel(conversation, attendee, Cause.DESTROYED, "", reason)
+                self._rooms.expel(conversation, attendee, Cause.DESTROYED, "", reason, alternate)
 
         self._log.append(Operation(form, done, refused))
 

@@ -322,13 +322,19 @@ class Rooms:
             session.signal(signal)
 
     def expel(
-        self, conversation: Conversation, attendee: Attendee, cause: Cause, by_nick: str, reason: str
+        self,
+        conversation: Conversation,
+        attendee: Attendee,
+        cause: Cause,
+        by_nick: str,
+        reason: str,
+        alternate: str = "",
     ) -> None:
         """Take out the sessions of somebody whose attendance a formed item has ended.
 
         And tell everyone, those included.
         """
-        told = Departed(conversation, attendee, cause, by_nick, reason)
+        told = Departed(conversation, attendee, cause, by_nick, reason, alternate)
         self.tell(conversation, told, about=attendee)
         for session in list(attendee.sessions):
             conversation.listeners.pop(session, None)

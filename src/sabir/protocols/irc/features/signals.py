@@ -44,6 +44,7 @@ from sabir.protocols.irc.types.capabilities import (
 
 _REASONS: Final = {
     Cause.MEMBERS_ONLY: "The channel is for members only now",
+    Cause.REVOKED: "The channel is for members only",
     Cause.DESTROYED: "The channel was closed",
 }
 
@@ -120,7 +121,7 @@ def _departed(client: Client, signal: Departed) -> None:
             _by(client, room, signal.by_nick, f"MODE {channel} +b $a:{nick}")
             _by(client, room, signal.by_nick, f"KICK {channel} {nick} :{signal.reason or 'Banned'}")
             client.banned = (room.id, actor.id)
-        case Cause.MEMBERS_ONLY | Cause.DESTROYED:
+        case Cause.MEMBERS_ONLY | Cause.REVOKED | Cause.DESTROYED:
             reason = signal.reason or _REASONS[signal.cause]
             client.server_line(f"KICK {channel} {nick} :{reason}")
         case Cause.QUIT | Cause.SHUTDOWN:

@@ -133,9 +133,10 @@ def show_departure(context: Context, signal: Departed) -> None:
             codes = (307,)  # XEP-0045 §8.2
         case Cause.BANNED:
             codes = (301,)  # XEP-0045 §9.1
+        case Cause.REVOKED:
+            codes, affiliation = (321,), "none"  # XEP-0045 §9.4
         case Cause.MEMBERS_ONLY:
-            codes = (321,)  # XEP-0045 §9.4
-            affiliation = "none"
+            codes, affiliation = (322,), "none"  # XEP-0045 §10.2.1
         case Cause.DESTROYED:
             destroyed, reason = _destroyed(context, signal), ""  # XEP-0045 §10.9
             affiliation = "none"
