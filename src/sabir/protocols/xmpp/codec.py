@@ -28,9 +28,11 @@ from sabir.wire.xml import (
     escape_text,
     parse,
     parse_opening,
-    scan,
 )
 from sabir.wire.xml.element import serialise_attributes
+
+# Not from the package: compiled code would find the module of that name there.
+from sabir.wire.xml.scan import scan
 
 CLIENT: Final = "jabber:client"
 STREAMS: Final = "http://etherx.jabber.org/streams"
