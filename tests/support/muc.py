@@ -21,6 +21,16 @@ def entered(peer: Peer, nick: str, room: str = ROOM) -> None:
     assert any("110" in codes(each) for each in peer.hear()), "not let in"
 
 
+def entering(nick: str, inside: str = "") -> str:
+    """Return a request to enter the room."""
+    return f"<presence to='{ROOM}/{nick}'><x xmlns='http://jabber.org/protocol/muc'>{inside}</x></presence>"
+
+
+def told(payload: str, id: str = "t") -> str:
+    """Return a message without a body to everybody in the room."""
+    return f"<message to='{ROOM}' type='groupchat' id='{id}'>{payload}</message>"
+
+
 def said(body: str, id: str = "m", extra: str = "", room: str = ROOM) -> str:
     """Return a message to everybody in a room."""
     return f"<message to='{room}' type='groupchat' id='{id}'><body>{body}</body>{extra}</message>"

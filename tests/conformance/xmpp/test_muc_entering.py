@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.muc import ROOM, codes, entered, item, said, statuses
+from tests.support.muc import ROOM, codes, entered, entering, item, said, statuses
 from tests.support.xmpp import XmppServer, server_in
 
 
@@ -19,7 +19,7 @@ def server(tmp_path: Path) -> Iterator[XmppServer]:
 def test_the_first_who_enters_makes_the_room_and_owns_it(server: XmppServer) -> None:
     crone = server.log_in("crone1", "desktop")
 
-    crone.say(f"<presence to='{ROOM}/firstwitch'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+    crone.say(entering("firstwitch"))
 
     own, subject = crone.hear()
     assert own.get("from") == f"{ROOM}/firstwitch"
@@ -41,7 +41,7 @@ def test_one_sees_the_others_then_oneself_then_history_then_the_subject(server: 
     )
     crone.hear()
 
-    wicca.say(f"<presence to='{ROOM}/second'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+    wicca.say(entering("second"))
 
     other, own, old, subject = wicca.hear()
     assert other.get("from") == f"{ROOM}/firstwitch"
@@ -62,7 +62,7 @@ def test_one_sees_the_others_then_oneself_then_history_then_the_subject(server: 
 def test_only_moderators_see_addresses_until_everybody_may(server: XmppServer) -> None:
     crone, wicca = server.log_in("crone1", "desktop"), server.log_in("wiccarocks", "laptop")
     entered(crone, "firstwitch")
-    wicca.say(f"<presence to='{ROOM}/second'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+    wicca.say(entering("second"))
 
     other, own, _ = wicca.hear()
     (arrival,) = crone.hear()
@@ -79,7 +79,7 @@ def test_only_moderators_see_addresses_until_everybody_may(server: XmppServer) -
         to=ROOM,
     )
     hag = server.log_in("hag66", "pda")
-    hag.say(f"<presence to='{ROOM}/third'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+    hag.say(entering("third"))
     first, _, own, _ = hag.hear()
     assert item(first).get("jid") == crone.jid
     assert "100" in codes(own)
@@ -113,14 +113,13 @@ def test_who_may_not_enter_is_told_why(
     crone, wicca = server.log_in("crone1", "desktop"), server.log_in("wiccarocks", "laptop")
     entered(crone, "firstwitch")
     crone.ask(
-        f"<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'>{fields}</x></query>",
+        "<query xmlns='http://jabber.org/protocol/muc#owner'>"
+        f"<x xmlns='jabber:x:data' type='submit'>{fields}</x></query>",
         type="set",
         to=ROOM,
     )
 
-    wicca.say(
-        f"<presence to='{ROOM}/FirstWitch'><x xmlns='http://jabber.org/protocol/muc'>{muc}</x></presence>"
-    )
+    wicca.say(entering("FirstWitch", muc))
 
     (answer,) = wicca.hear()
     error = answer.find("error")
@@ -141,10 +140,7 @@ def test_the_right_password_opens_the_room(server: XmppServer) -> None:
         to=ROOM,
     )
 
-    wicca.say(
-        f"<presence to='{ROOM}/second'><x xmlns='http://jabber.org/protocol/muc'>"
-        "<password>cauldronburn</password></x></presence>"
-    )
+    wicca.say(entering("second", "<password>cauldronburn</password>"))
 
     assert any("110" in codes(each) for each in wicca.hear())
 
@@ -168,9 +164,7 @@ def test_a_client_says_how_much_history_it_wants(
     entered(crone, "firstwitch")
     crone.say(*[said(str(number)) for number in range(1, 5)])
 
-    wicca.say(
-        f"<presence to='{ROOM}/second'><x xmlns='http://jabber.org/protocol/muc'>{history}</x></presence>"
-    )
+    wicca.say(entering("second", history))
 
     bodies = [each.child_text("body") for each in wicca.hear() if each.find("body") is not None]
     assert bodies == expected
@@ -182,9 +176,7 @@ def test_characters_of_history_are_counted_from_the_newest(server: XmppServer) -
     entered(crone, "firstwitch")
     crone.say(said("old"), said("new"))
 
-    wicca.say(
-        f"<presence to='{ROOM}/second'><x xmlns='http://jabber.org/protocol/muc'><history maxchars='650'/></x></presence>"
-    )
+    wicca.say(entering("second", "<history maxchars='650'/>"))
 
     assert [each.child_text("body") for each in wicca.hear() if each.find("body") is not None] == ["new"]
 
@@ -209,7 +201,7 @@ def test_entering_again_gives_everything_anew(server: XmppServer) -> None:
     crone.say(said("one"))
     wicca.hear()
 
-    wicca.say(f"<presence to='{ROOM}/second'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+    wicca.say(entering("second"))
 
     other, own, message, subject = wicca.hear()
     assert other.get("from") == f"{ROOM}/firstwitch"
@@ -226,7 +218,7 @@ def test_two_devices_of_a_person_are_one_occupant(server: XmppServer) -> None:
     entered(laptop, "second")
     crone.hear()
 
-    phone.say(f"<presence to='{ROOM}/other'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+    phone.say(entering("other"))
     own = statuses(phone.hear(), "110")
 
     assert own.get("from") == f"{ROOM}/second"
@@ -341,8 +333,7 @@ def test_what_is_sent_with_the_request_to_enter_takes_effect_after_it(server: Xm
     crone = server.log_in("crone1", "desktop")
 
     crone.say(
-        f"<presence to='{ROOM}/firstwitch'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
-        f"{said('at once')}<presence to='{ROOM}/firstwitch' type='unavailable'/>"
+        f"{entering('firstwitch')}{said('at once')}<presence to='{ROOM}/firstwitch' type='unavailable'/>"
     )
 
     heard = crone.hear()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.muc import ROOM, entered, said, stanza_id, user
+from tests.support.muc import ROOM, entered, said, stanza_id, told, user
 from tests.support.xmpp import Peer, XmppServer, server_in
 
 MUC_OWNER = "http://jabber.org/protocol/muc#owner"
@@ -217,7 +217,7 @@ def test_nobody_cannot_be_invited(witches: tuple[Peer, Peer]) -> None:
 def test_a_subject_is_shown_to_all(witches: tuple[Peer, Peer]) -> None:
     crone, wicca = witches
 
-    wicca.say(f"<message to='{ROOM}' type='groupchat'><subject>Fire &amp; Burn</subject></message>")
+    wicca.say(told("<subject>Fire &amp; Burn</subject>"))
 
     for peer in (crone, wicca):
         (message,) = peer.hear()
@@ -232,7 +232,7 @@ def test_a_locked_subject_is_for_moderators(witches: tuple[Peer, Peer]) -> None:
     configured(crone, "muc#roomconfig_changesubject", "0")
     wicca.hear()
 
-    wicca.say(f"<message to='{ROOM}' type='groupchat'><subject>mine</subject></message>")
+    wicca.say(told("<subject>mine</subject>"))
 
     (answer,) = wicca.hear()
     assert answer.get("type") == "error"
@@ -258,9 +258,7 @@ def test_corrections_replies_reactions_and_retractions_name_their_message(
         f"<message to='{ROOM}' type='groupchat' id='r1'><reactions xmlns='urn:xmpp:reactions:0' id='{target}'>"
         "<reaction>👋</reaction><reaction>🐢</reaction></reactions></message>",
     )
-    wicca.say(
-        f"<message to='{ROOM}' type='groupchat' id='x1'><retract xmlns='urn:xmpp:message-retract:1' id='{target}'/></message>"
-    )
+    wicca.say(told(f"<retract xmlns='urn:xmpp:message-retract:1' id='{target}'/>", "x1"))
 
     heard = crone.hear()
     assert [each.get("id") for each in heard] == ["c1", "m", "r1", "x1"]
@@ -278,9 +276,7 @@ def test_nobody_takes_back_what_another_has_said(witches: tuple[Peer, Peer]) -> 
     crone.say(said("mine"))
     target = stanza_id(wicca.hear()[0])
 
-    wicca.say(
-        f"<message to='{ROOM}' type='groupchat'><retract xmlns='urn:xmpp:message-retract:1' id='{target}'/></message>"
-    )
+    wicca.say(told(f"<retract xmlns='urn:xmpp:message-retract:1' id='{target}'/>"))
 
     (answer,) = wicca.hear()
     assert answer.get("type") == "error"
@@ -323,10 +319,10 @@ def test_chat_states_and_markers_pass_and_are_not_kept(witches: tuple[Peer, Peer
     wicca.say(said("read me"))
     target = stanza_id(crone.hear()[0])
     wicca.hear()
-    states = f"<message to='{ROOM}' type='groupchat'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>"
-    marker = f"<message to='{ROOM}' type='groupchat'><displayed xmlns='urn:xmpp:chat-markers:0' id='{target}'/></message>"
+    states = told("<composing xmlns='http://jabber.org/protocol/chatstates'/>")
+    marker = told(f"<displayed xmlns='urn:xmpp:chat-markers:0' id='{target}'/>")
 
-    crone.say(states, marker, f"<message to='{ROOM}' type='groupchat'><y xmlns='urn:example:y'/></message>")
+    crone.say(states, marker, told("<y xmlns='urn:example:y'/>"))
 
     for peer in (crone, wicca):
         composing, displayed, unknown = peer.hear()

@@ -257,9 +257,13 @@ def _message(context: Context, event: Event, retraction: Event | None) -> bytes:
     if event.erased:
         author = place.services.directory.actor(event.actor_id)
         origin = attribute("from", f"{author.name}@{place.domain}") + attribute("id", message_id_of(event))
-        return f"{start}{origin} type='chat'>{tombstone(retraction)}</message>".encode()
+        return f"{start}{origin} type='chat'>{_tombstone(retraction)}</message>".encode()
     native = chat.native_of(place, conversation, event)
     return start.encode() + chat.insert(native, stanza_id(str(context.jid.bare), event.event_id))
+
+
+def _tombstone(retraction: Event | None) -> str:
+    return tombstone(retraction, "" if retraction is None else message_id_of(retraction))
 
 
 def single(history: History, events: Iterable[Event]) -> Page:

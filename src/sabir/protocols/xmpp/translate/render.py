@@ -25,7 +25,7 @@ from sabir.protocols.xmpp.translate.content import (
     SPOILER,
     URL_DATA,
 )
-from sabir.protocols.xmpp.translate.native import stanza_id_of, timestamp
+from sabir.protocols.xmpp.translate.native import timestamp
 from sabir.protocols.xmpp.translate.styling import from_markdown
 from sabir.wire.xml import escape_attribute, escape_text
 
@@ -86,12 +86,16 @@ def render(
     return Rendered(payload, words.is_notice(content))
 
 
-def tombstone(retraction: Event | None) -> str:
-    """Return what stands for a message whose body is gone (XEP-0424 §4); `retraction` took it back."""
+def tombstone(retraction: Event | None, id_: str = "", inside: str = "") -> str:
+    """Return what stands for a message whose body is gone (XEP-0424 §4).
+
+    `retraction` took it back, if anything did; `id_` is the `id` of its message.
+    """
     if retraction is None:
         return f"<retracted xmlns='{RETRACT}'/>"
-    id_ = stanza_id_of(retraction.event_id)
-    return f"<retracted xmlns='{RETRACT}' id='{id_}' stamp='{timestamp(retraction.at_ms)}'/>"
+    stamp = timestamp(retraction.at_ms)
+    start = f"<retracted xmlns='{RETRACT}' id='{escape_attribute(id_)}' stamp='{stamp}'"
+    return f"{start}>{inside}</retracted>" if inside else f"{start}/>"
 
 
 def _reactions(target: Target, reactions: Iterable[str]) -> str:

@@ -18,8 +18,8 @@ from sabir.protocols.xmpp.features.muc.names import (
     sees_addresses,
     sender,
 )
-from sabir.protocols.xmpp.features.muc.rendering import author_id, message_of
-from sabir.protocols.xmpp.translate import event_id_of, tombstone
+from sabir.protocols.xmpp.features.muc.rendering import author_id, message_of, tombstone_of
+from sabir.protocols.xmpp.translate import event_id_of
 from sabir.wire.xml import escape_attribute
 
 KINDS = mam.KINDS | {int(Kind.TOPIC)}
@@ -95,6 +95,6 @@ def _message(
     start = "<message xmlns='jabber:client'"
     if event.erased:
         origin = sender(place, room, event.nick) + f" id='{escape_attribute(message_id_of(event))}'"
-        inside = tombstone(retraction) + author_id(place, room, event) + extra
+        inside = tombstone_of(place, room, event, retraction) + author_id(place, room, event) + extra
         return f"{start}{origin} type='groupchat'>{inside}</message>".encode()
     return start.encode() + message_of(place, room, event, extra)

@@ -6,7 +6,7 @@ from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import CORE, Event, Kind
 from sabir.core.model.state import TopicChanged, decode_state
 from sabir.protocols.xmpp.features.context import Place
-from sabir.protocols.xmpp.features.foreign import foreign
+from sabir.protocols.xmpp.features.foreign import foreign, message_id_of
 from sabir.protocols.xmpp.features.muc.names import (
     DELAY,
     STANZA_ID,
@@ -15,7 +15,7 @@ from sabir.protocols.xmpp.features.muc.names import (
     room_address,
     sender,
 )
-from sabir.protocols.xmpp.translate import element_of_native, stanza_id_of, timestamp
+from sabir.protocols.xmpp.translate import element_of_native, stanza_id_of, timestamp, tombstone
 from sabir.protocols.xmpp.translate.render import RETRACT
 from sabir.wire.xml import escape_attribute, escape_text
 
@@ -83,16 +83,26 @@ def _moderation(place: Place, room: Conversation, event: Event) -> str:
     target = place.services.history.at(event.target_seq)
     if target is None or target.actor_id == event.actor_id:
         return ""
+    id_ = stanza_id_of(target.event_id)
+    return f"<retract xmlns='{RETRACT}' id='{id_}'>{_moderated(place, room, event)}</retract>"
+
+
+def tombstone_of(place: Place, room: Conversation, event: Event, retraction: Event | None) -> str:
+    """Return what stands for a message of a room whose body is gone (XEP-0424 §4, XEP-0425 §5)."""
+    if retraction is None:
+        return tombstone(None)
+    if retraction.actor_id == event.actor_id:
+        return tombstone(retraction, message_id_of(retraction))
+    return tombstone(retraction, stanza_id_of(retraction.event_id), _moderated(place, room, retraction))
+
+
+def _moderated(place: Place, room: Conversation, event: Event) -> str:
     by = escape_attribute(occupant_address(place, room, event.nick))
-    reason = _reason(place, event)
-    return (
-        f"<retract xmlns='{RETRACT}' id='{stanza_id_of(target.event_id)}'>"
-        f"<moderated xmlns='{MODERATE}' by='{by}'>{author_id(place, room, event)}</moderated>"
-        f"{reason}</retract>"
-    )
+    who = f"<moderated xmlns='{MODERATE}' by='{by}'>{author_id(place, room, event)}</moderated>"
+    return who + _reason(event)
 
 
-def _reason(place: Place, event: Event) -> str:
+def _reason(event: Event) -> str:
     if event.protocol != "xmpp" or event.erased:
         return ""
     retract = element_of_native(event.native).find("retract", RETRACT)
