@@ -123,3 +123,13 @@ class OpenStore:
         self.store.close()
         self.loop.run()
         self.lock.release()
+
+
+class LoadedStore(OpenStore):
+    """A store that has been loaded, for tests without a core."""
+
+    def __init__(
+        self, directory: Path, loop: TestLoop | None = None, config: StorageConfig | None = None
+    ) -> None:
+        super().__init__(directory, loop, config)
+        self.snapshot = self.store.load()

@@ -81,7 +81,7 @@ bodies: Final = sa.Table(
     _blob("leaf_salt"),
     **_STRICT,
 )
-"""What can be erased. `variant` is the event's `relation_key`, e.g. the emoji of a reaction."""
+"""What can be erased: zeros then, see `erasures`. `variant` is the event's `relation_key`, e.g. a reaction's emoji."""
 
 log_generations: Final = sa.Table(
     "log_generations",

@@ -32,7 +32,7 @@ def open_writer(path: Path, config: StorageConfig) -> sqlite3.Connection:
         "wal_autocheckpoint=0",  # off the commit path: see `checkpoints`
         f"cache_size=-{config.cache_mib * 1024}",
         "temp_store=MEMORY",
-        "secure_delete=OFF",  # ON while bodies are erased
+        "secure_delete=ON",  # a page that SQLite leaves keeps no copy of a body
     ):
         connection.execute(f"PRAGMA {pragma}")
     return connection

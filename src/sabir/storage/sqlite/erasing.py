@@ -10,7 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -21,7 +21,28 @@ FILE_NAME: Final = "erased-ids"
 """In the data folder: event ids of 16 bytes each, in the order of their erasure."""
 ID_BYTES: Final = 16
 
-_DELETE: Final = text_of(sa.delete(schema.bodies).where(in_list(schema.bodies.c.seq, "seqs")))
+
+def _zeros(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    size = sa.func.length(sa.cast(column, sa.BLOB))
+    return (
+        sa.cast(sa.func.zeroblob(size), column.type)
+        if column.type.python_type is str
+        else sa.func.zeroblob(size)
+    )
+
+
+# As many zeros as there was text: a row that shrinks or goes makes SQLite move its neighbours to other pages, and
+# what it leaves behind of those is wiped by no setting.
+_WIPE: Final = text_of(
+    sa.update(schema.bodies)
+    .where(in_list(schema.bodies.c.seq, "seqs"))
+    .values(
+        {
+            column.name: _zeros(column)
+            for column in (schema.bodies.c.variant, schema.bodies.c.native, schema.bodies.c.leaf_salt)
+        }
+    )
+)
 _IDS: Final = text_of(
     sa.select(schema.events.c.seq, schema.events.c.event_id).where(in_list(schema.events.c.seq, "seqs"))
 )
@@ -50,10 +71,10 @@ class Erasing:
         self.unfinished = bool(self._committed)
 
     def erase(self, connection: sqlite3.Connection, seqs: Sequence[int]) -> None:
-        """Delete bodies, in the open transaction, on a connection with `secure_delete`."""
+        """Overwrite bodies, in the open transaction."""
         rows = connection.execute(_IDS, (listed(seqs),)).fetchall()
         connection.executemany(_NOTE, rows)
-        connection.execute(_DELETE, (listed(seqs),))
+        connection.execute(_WIPE, (listed(seqs),))
         self._staged = [event_id for _, event_id in rows]
 
     def rolled_back(self) -> None:

@@ -59,7 +59,12 @@ def boxes_of(stored: bytes) -> tuple[tuple[int, int], ...]:
 
 
 def _select() -> sa.Select[Any]:
-    event, body, target = schema.events, schema.bodies, schema.events.alias("target")
+    event, body, target, erasure = (
+        schema.events,
+        schema.bodies,
+        schema.events.alias("target"),
+        schema.erasures,
+    )
     return sa.select(
         event.c.seq,
         event.c.event_id,
@@ -82,8 +87,11 @@ def _select() -> sa.Select[Any]:
         event.c.native_id,
         body.c.variant,
         event.c.boxes,
+        erasure.c.seq,
     ).select_from(
-        event.outerjoin(body, body.c.seq == event.c.seq).outerjoin(target, target.c.seq == event.c.target_seq)
+        event.join(body, body.c.seq == event.c.seq)
+        .outerjoin(target, target.c.seq == event.c.target_seq)
+        .outerjoin(erasure, erasure.c.seq == event.c.seq)
     )
 
 
@@ -113,7 +121,7 @@ def events_listed(connection: sqlite3.Connection, seqs: Iterable[int]) -> list[E
 
 
 def _event(row: Sequence[Any]) -> Event:
-    native = row[16]
+    erased = row[21] is not None
     event = Event(
         row[0],
         row[1],
@@ -131,11 +139,11 @@ def _event(row: Sequence[Any]) -> Event:
         row[13],
         row[14],
         row[15],
-        native or b"",
-        row[17] or b"",
+        b"" if erased else row[16],
+        b"" if erased else row[17],
     )
     event.native_id = row[18]
-    event.relation_key = row[19] or ""
+    event.relation_key = "" if erased else row[19]
     event.boxes = boxes_of(row[20])
-    event.erased = native is None
+    event.erased = erased
     return event

@@ -83,7 +83,7 @@ class Writer:
         self._connection: sqlite3.Connection | None = None
         self._checkpoints = Checkpoints(path, config)
         self._unflushed_since = 0.0
-        self._flushing = True
+        self._careful = True
         self._erasing_due = 0.0
         self._erasing.open(self._open())
         self._thread = threading.Thread(target=self._run, name="sabir-writer", daemon=True)
@@ -149,9 +149,7 @@ class Writer:
 
     def _insert(self, connection: sqlite3.Connection, batch: Batch) -> None:
         erased = [seq for change in batch.changes if isinstance(change, EraseBody) for seq in change.seqs]
-        if erased:
-            connection.execute("PRAGMA secure_delete=ON")
-        self._flush_commits(connection)
+        self._be_careful(connection)
         connection.execute("BEGIN IMMEDIATE")
         events = batch.events
         if events:
@@ -192,19 +190,22 @@ class Writer:
         self._close()
         connection = connections.open_writer(self._path, self._config)
         self._indexing.open(connection)
-        self._connection, self._flushing = connection, True
+        self._connection, self._careful = connection, True
         return connection
 
-    def _flush_commits(self, connection: sqlite3.Connection) -> None:
-        """Flush the journal with each commit, as the acknowledgement of a batch promises."""
-        if not self._flushing and self._config.sync == "commit":
-            self._flushing = True
-            connection.execute("PRAGMA synchronous=FULL")
+    def _be_careful(self, connection: sqlite3.Connection) -> None:
+        """Flush the journal with each commit, as the acknowledgement of a batch promises; leave no copy of a body."""
+        if not self._careful:
+            self._careful = True
+            connection.execute("PRAGMA secure_delete=ON")
+            if self._config.sync == "commit":
+                connection.execute("PRAGMA synchronous=FULL")
 
-    def _spare_flushes(self, connection: sqlite3.Connection) -> None:
+    def _be_quick(self, connection: sqlite3.Connection) -> None:
         """Do not flush what can be made again from the log; the next batch's flush covers it."""
-        if self._flushing:
-            self._flushing = False
+        if self._careful:
+            self._careful = False
+            connection.execute("PRAGMA secure_delete=OFF")
             connection.execute("PRAGMA synchronous=NORMAL")
 
     def _close(self) -> None:
@@ -223,7 +224,7 @@ class Writer:
                 self._finish_erasing(connection)
             self._checkpoints.run(connection)
             if self._indexing.is_behind():
-                self._spare_flushes(connection)
+                self._be_quick(connection)
                 self._indexing.keep_up(connection, appended)
         except (sqlite3.Error, OSError) as error:
             self._background_failed(error)
@@ -244,7 +245,7 @@ class Writer:
                 self._finish_erasing(connection)
             else:
                 self._checkpoints.run(connection)
-                self._spare_flushes(connection)
+                self._be_quick(connection)
                 self._indexing.step()
         except (sqlite3.Error, OSError) as error:
             self._background_failed(error)
@@ -254,9 +255,10 @@ class Writer:
 
     def _finish_erasing(self, connection: sqlite3.Connection) -> None:
         self._erasing.remember()
-        self._erasing.unfinished = not self._checkpoints.truncate(connection)
-        self._erasing_due = time.monotonic() + RETRY_S
-        connection.execute("PRAGMA secure_delete=OFF")
+        if self._checkpoints.truncate(connection):
+            self._erasing.unfinished = False
+        else:
+            self._erasing_due = time.monotonic() + RETRY_S
 
     def _background_failed(self, error: Exception) -> None:
         """Drop the connection; the next batch opens it, and what was under way is begun anew."""

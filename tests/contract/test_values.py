@@ -1,0 +1,154 @@
+"""Tables of latest values: what is put there is there, the last value counts, what is gone is gone."""
+
+from __future__ import annotations
+
+import pytest
+from tests.contract.conftest import Place
+from tests.support.chronicle import Chronicle, account_row, conversation_row
+
+from sabir.core.model.changes import (
+    BlockRow,
+    Change,
+    ContactRow,
+    CredentialRow,
+    DataRow,
+    MemberRow,
+    ReadRow,
+    ReceiptRow,
+    SpanRow,
+    StateRow,
+)
+
+
+def as_stored(change: Change) -> Change:
+    """Return a change as the store gives it back: without its number."""
+    change.changed_seq = 0
+    return change
+
+
+def member(**fields: object) -> MemberRow:
+    given: dict[str, object] = {
+        "conversation_id": 21,
+        "actor_id": 1,
+        "membership": "join",
+        "role": 2,
+        "nick": "ada",
+        "durable": True,
+        "reason": "",
+        "since": 4,
+    }
+    return MemberRow(**(given | fields))  # type: ignore[arg-type]  # the fields are those of the row
+
+
+def contact(**fields: object) -> ContactRow:
+    given: dict[str, object] = {
+        "account_id": 1,
+        "actor_id": 2,
+        "name": "Bob",
+        "groups": ("friends", "à la carte"),
+        "flags": 3,
+        "request": b"<presence/>",
+    }
+    return ContactRow(**(given | fields))  # type: ignore[arg-type]  # the fields are those of the row
+
+
+def topic(value: bytes) -> StateRow:
+    return StateRow(conversation_id=21, type="topic", key="", value=value)
+
+
+VALUES = [
+    ("members", member(), member(role=5, nick="Ada", durable=False)),
+    ("states", topic(b"1"), topic(b"2")),
+    ("contacts", contact(), contact(name="Robert", groups=())),
+    ("blocks", BlockRow(account_id=1, name="eve@localhost"), BlockRow(account_id=1, name="eve@localhost")),
+]
+
+
+@pytest.mark.parametrize(("table", "first", "second"), VALUES, ids=[name for name, _, _ in VALUES])
+def test_the_last_value_is_loaded_until_it_is_gone(
+    place: Place, chronicle: Chronicle, table: str, first: Change, second: Change
+) -> None:
+    for value in (first, second):
+        chronicle.change(value)
+        place.reopen(chronicle)
+        assert getattr(chronicle.opened.snapshot, table) == [as_stored(value)]
+
+    second.gone = True
+    chronicle.change(second)
+    second.gone = False
+
+    assert getattr(place.reopen(chronicle).snapshot, table) == []
+    chronicle.change(first)
+    assert getattr(place.reopen(chronicle).snapshot, table) == [as_stored(first)]
+
+
+def test_accounts_and_conversations_are_loaded_with_every_field(place: Place, chronicle: Chronicle) -> None:
+    account = account_row(9, display="Ada", delivered_seq=7, state="disabled", box_head=3)
+    conversation = conversation_row(31, name="lobby")
+    conversation.destroyed, conversation.encryption = True, "omemo"
+    chronicle.change(account, conversation)
+
+    snapshot = place.reopen(chronicle).snapshot
+
+    assert snapshot.accounts[-1] == as_stored(account)
+    assert snapshot.conversations[-1] == as_stored(conversation)
+
+
+def test_an_account_written_anew_keeps_its_counter(place: Place, chronicle: Chronicle) -> None:
+    for _ in range(30):
+        chronicle.post(11)
+    chronicle.change(account_row(1, box_head=30, display="Ada"))
+    chronicle.post(11)
+
+    snapshot = place.reopen(chronicle).snapshot
+
+    assert [(row.box_head, row.display) for row in snapshot.accounts[:2]] == [(31, "Ada"), (31, "")]
+
+
+def test_a_conversation_written_anew_keeps_its_counters(place: Place, chronicle: Chronicle) -> None:
+    for _ in range(50):
+        chronicle.post(21)
+    renamed = conversation_row(21, name="renamed")
+    chronicle.change(renamed)
+    chronicle.post(21)
+
+    snapshot = place.reopen(chronicle).snapshot
+
+    assert [row.name for row in snapshot.conversations if row.id == 21] == ["renamed"]
+    assert [row for row in snapshot.heads if row[0] == 21] == [(21, 51, 1, 51, 51, 1)]
+
+
+def test_values_are_looked_up_by_their_key(chronicle: Chronicle) -> None:
+    store = chronicle.opened.store
+    read = ReadRow(
+        account_id=1,
+        conversation_id=11,
+        thread="",
+        kind="read",
+        position=5,
+        message_no=4,
+        at_ms=chronicle.now_ms,
+    )
+    chronicle.change(
+        CredentialRow(account_id=1, mechanism="SCRAM-SHA-256", verifier=b"v1"),
+        DataRow(account_id=1, conversation_id=0, type="vcard", value=b"<vCard/>"),
+        read,
+        ReceiptRow(conversation_id=11, actor_id=2, thread="", kind="delivered", position=5),
+        SpanRow(conversation_id=21, actor_id=1, from_position=1, to_position=0),
+    )
+    chronicle.change(CredentialRow(account_id=1, mechanism="SCRAM-SHA-256", verifier=b"v2"))
+
+    assert store.credential(1, "SCRAM-SHA-256") == b"v2"
+    assert store.credential(1, "PLAIN") is None
+    assert store.data(1, 0, "vcard") == b"<vCard/>"
+    assert store.data(1, 11, "vcard") is None
+    assert store.reads(1) == [as_stored(read)]
+    assert store.reads(2) == []
+
+    chronicle.change(
+        CredentialRow(account_id=1, mechanism="SCRAM-SHA-256", verifier=b"", gone=True),
+        DataRow(account_id=1, conversation_id=0, type="vcard", value=b"", gone=True),
+    )
+
+    assert store.credential(1, "SCRAM-SHA-256") is None
+    assert store.data(1, 0, "vcard") is None
