@@ -111,6 +111,12 @@ class Driver(Protocol):
     async def say(self, where: Where, text: str) -> None:
         """Write a message."""
 
+    async def say_strongly(self, where: Where, before: str, strong: str, after: str) -> None:
+        """Write a message with some of it in bold; a client shows that between asterisks."""
+
+    async def notify(self, where: Where, text: str) -> None:
+        """Write what no program should answer."""
+
     async def emote(self, where: Where, text: str) -> None:
         """Write what one does, as `/me`."""
 
@@ -122,6 +128,9 @@ class Driver(Protocol):
 
     async def retract(self, where: Where, target: str) -> None:
         """Take back one's own message."""
+
+    async def remove(self, where: Where, target: str) -> None:
+        """Take away somebody else's message, as a moderator."""
 
     async def react(self, where: Where, target: str, emoji: str) -> None:
         """Put a reaction on a message."""
@@ -137,6 +146,9 @@ class Driver(Protocol):
 
     async def set_topic(self, where: Where, text: str) -> None:
         """Set the topic of a room."""
+
+    async def invite(self, where: Where, name: str) -> None:
+        """Ask somebody to come in."""
 
     async def kick(self, where: Where, name: str, reason: str) -> None:
         """Put somebody out of a room."""

@@ -15,6 +15,7 @@ from tests.crossing.driver import DEADLINE_S, Inbox, Login, Server
 from tests.crossing.words import (
     Banned,
     Corrected,
+    Invited,
     Joined,
     Kicked,
     Left,
@@ -124,6 +125,7 @@ class IrcDriver:
         self._welcome = False
         self._connected = False
         self._leaving = False
+        self._topic = ""
         self._partly_offered = self._offered = ""
         self._acknowledged = False
         self._challenged = False
@@ -275,6 +277,12 @@ class IrcDriver:
                 return [(where, Retracted(nick, self._text(where, msgid)))]
             case "TOPIC", [channel, text]:
                 return [(_where(channel), TopicIs(nick, text))]
+            case "332", [_, channel, text]:
+                self._topic = text
+            case "333", [_, channel, setter, *_]:
+                return [(_where(channel), TopicIs(setter.partition("!")[0], self._topic))]
+            case "INVITE", [_, channel]:
+                return [(_where(channel), Invited(nick))]
             case "JOIN", [channel, *_]:
                 self._present[_where(channel)].add(nick)
                 return [(_where(channel), Joined(nick))] if nick != self._nick else []
@@ -311,7 +319,7 @@ class IrcDriver:
             if emoji := tags.get("+draft/unreact"):
                 return [Unreacted(nick, self._text(where, target), emoji)]
             return []
-        text = line.params[1]
+        text = line.params[1].replace("\x02", "*")
         if first := tags.get(EDIT_TAG):
             # The signs are for clients that know no edits.
             return [
@@ -341,6 +349,12 @@ class IrcDriver:
 
     async def say(self, where: Where, text: str) -> None:
         await self._write(where, text, text, {})
+
+    async def say_strongly(self, where: Where, before: str, strong: str, after: str) -> None:
+        await self._write(where, f"{before}\x02{strong}\x02{after}", f"{before}*{strong}*{after}", {})
+
+    async def notify(self, where: Where, text: str) -> None:
+        self._send(f"NOTICE {_channel(where)} :{text}")
 
     async def emote(self, where: Where, text: str) -> None:
         await self._write(where, f"\x01ACTION {text}\x01", text, {})
@@ -372,6 +386,9 @@ class IrcDriver:
         self._send(f"REDACT {_channel(where)} {self._ids[where][target]}")
         await self._shown(where, Retracted(self._nick, target))
 
+    async def remove(self, where: Where, target: str) -> None:
+        await self.retract(where, target)
+
     async def react(self, where: Where, target: str, emoji: str) -> None:
         tags = {"+reply": self._ids[where][target], "+draft/react": emoji}
         self._send(f"{_prefixed(tags)}TAGMSG {_channel(where)}")
@@ -393,6 +410,9 @@ class IrcDriver:
     async def set_topic(self, where: Where, text: str) -> None:
         self._send(f"TOPIC {_channel(where)} :{text}")
         await self._shown(where, TopicIs(self._nick, text))
+
+    async def invite(self, where: Where, name: str) -> None:
+        self._send(f"INVITE {name} {_channel(where)}")
 
     async def kick(self, where: Where, name: str, reason: str) -> None:
         self._send(f"KICK {_channel(where)} {name} :{reason}")

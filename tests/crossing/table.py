@@ -16,6 +16,7 @@ from tests.crossing.words import (
     Banned,
     Corrected,
     InPieces,
+    Invited,
     Joined,
     Kicked,
     Left,
@@ -56,7 +57,10 @@ class Stage(Enum):
     TOGETHER = "the writer, who made the room, and the reader are in it"
     WITH_GUEST = "so is a third one, in a client of the reader's kind"
     READER_ALONE = "the reader, who made the room, is in it"
+    WRITER_ALONE = "the writer, who made the room, is in it"
+    READER_LATE = "so it is, and the reader comes in after the act"
     DIRECT = "nobody is in a room"
+    TWO_DIRECT = "nor is anybody, and the writer has two clients, the second being the reader's"
     TWO_DEVICES = "the writer with two clients, the second being the reader's; a third one has spoken"
 
 
@@ -80,6 +84,8 @@ class Row:
     stage: Stage = Stage.TOGETHER
     before: tuple[str, ...] = ()
     """What the writer has said before, which the reader has seen."""
+    asked: tuple[str, ...] = ()
+    """What the reader has said then, which the writer has seen."""
 
     def expected(self, reader: str) -> Expected:
         """Return what the reader in the column `reader` must see."""
@@ -131,6 +137,45 @@ async def _react_twice(scene: Scene) -> None:
 async def _unreact(scene: Scene) -> None:
     await scene.writer.react(scene.where, "we won", "👍")
     await scene.writer.unreact(scene.where, "we won", "👍")
+
+
+async def _answer(scene: Scene) -> None:
+    await scene.writer.reply(scene.where, "any news?", "none")
+
+
+async def _react_to_question(scene: Scene) -> None:
+    await scene.writer.react(scene.where, "any news?", "👍")
+
+
+async def _unreact_to_question(scene: Scene) -> None:
+    await scene.writer.react(scene.where, "any news?", "👍")
+    await scene.writer.unreact(scene.where, "any news?", "👍")
+
+
+async def _remove(scene: Scene) -> None:
+    await scene.writer.remove(scene.where, "any news?")
+
+
+async def _correct_reply(scene: Scene) -> None:
+    await scene.writer.reply(scene.where, "any news?", "no")
+    await scene.writer.correct(scene.where, "no", "none")
+
+
+async def _retract_reply(scene: Scene) -> None:
+    await scene.writer.reply(scene.where, "any news?", "no")
+    await scene.writer.retract(scene.where, "no")
+
+
+async def _say_strongly(scene: Scene) -> None:
+    await scene.writer.say_strongly(scene.where, "this is ", "really", " it")
+
+
+async def _notify(scene: Scene) -> None:
+    await scene.writer.notify(scene.where, "backup done")
+
+
+async def _invite(scene: Scene) -> None:
+    await scene.writer.invite(scene.where, READER)
 
 
 async def _type(scene: Scene) -> None:
@@ -237,6 +282,55 @@ ROWS: Final = (
         beyond=NO_TAGS,
         before=("we won",),
     ),
+    Row(
+        "reply to the reader",
+        _answer,
+        (Said(WRITER, "none", reply_to="any news?"),),
+        {PLAIN: (Said(WRITER, "> bob: any news?"), Said(WRITER, "none"))},
+        beyond=NO_TAGS,
+        asked=("any news?",),
+    ),
+    Row(
+        "reaction to the reader",
+        _react_to_question,
+        (Reacted(WRITER, "any news?", "👍"),),
+        {PLAIN: NOTHING},
+        beyond=NO_TAGS,
+        asked=("any news?",),
+    ),
+    Row(
+        "corrected reply",
+        _correct_reply,
+        (Said(WRITER, "no", reply_to="any news?"), Corrected(WRITER, "no", "none")),
+        {PLAIN: (Said(WRITER, "> bob: any news?"), Said(WRITER, "no"), Said(WRITER, "* none (edited)"))},
+        beyond=NO_TAGS,
+        asked=("any news?",),
+    ),
+    Row(
+        "retracted reply",
+        _retract_reply,
+        (Said(WRITER, "no", reply_to="any news?"), Retracted(WRITER, "no")),
+        {PLAIN: (Said(WRITER, "> bob: any news?"), Said(WRITER, "no"))},
+        beyond=NO_TAGS,
+        asked=("any news?",),
+    ),
+    Row(
+        "message taken away by a moderator",
+        _remove,
+        (Retracted(WRITER, "any news?"),),
+        {PLAIN: NOTHING},
+        beyond=NO_TAGS,
+        asked=("any news?",),
+    ),
+    Row("bold", _say_strongly, (Said(WRITER, "this is *really* it"),)),
+    Row(
+        "notice",
+        _notify,
+        (Said(WRITER, "backup done", notice=True),),
+        # What is said in a room has one type.
+        {"xmpp": (Said(WRITER, "backup done"),)},
+        beyond=frozenset(("xmpp",)),
+    ),
     Row("typing", _type, (Typing(WRITER),), {PLAIN: NOTHING}, beyond=NO_TAGS),
     Row(
         "read marker",
@@ -247,6 +341,10 @@ ROWS: Final = (
         stage=Stage.TWO_DEVICES,
     ),
     Row("topic", _set_topic, (TopicIs(WRITER, "all about cats"),)),
+    Row(
+        "topic, found on coming in", _set_topic, (TopicIs(WRITER, "all about cats"),), stage=Stage.READER_LATE
+    ),
+    Row("invitation", _invite, (Invited(WRITER),), stage=Stage.WRITER_ALONE),
     Row("join", _join, (Joined(WRITER),), stage=Stage.READER_ALONE),
     Row("leave", _leave, (Left(WRITER),)),
     Row("kick", _kick_guest, (_kicked(GUEST),), stage=Stage.WITH_GUEST),
@@ -295,6 +393,65 @@ ROWS: Final = (
         beyond=NO_TAGS,
         stage=Stage.DIRECT,
         before=("we won",),
+    ),
+    Row(
+        "direct reply to the reader",
+        _answer,
+        (Said(WRITER, "none", reply_to="any news?"),),
+        {PLAIN: (Said(WRITER, "> bob: any news?"), Said(WRITER, "none"))},
+        beyond=NO_TAGS,
+        stage=Stage.DIRECT,
+        asked=("any news?",),
+    ),
+    Row(
+        "direct retraction",
+        _retract,
+        (Retracted(WRITER, "oops"),),
+        {PLAIN: NOTHING},
+        beyond=NO_TAGS,
+        stage=Stage.DIRECT,
+        before=("oops",),
+    ),
+    Row(
+        "direct reaction to the reader, taken back",
+        _unreact_to_question,
+        (Reacted(WRITER, "any news?", "👍"), Unreacted(WRITER, "any news?", "👍")),
+        {PLAIN: NOTHING},
+        beyond=NO_TAGS,
+        stage=Stage.DIRECT,
+        asked=("any news?",),
+    ),
+    Row("direct bold", _say_strongly, (Said(WRITER, "this is *really* it"),), stage=Stage.DIRECT),
+    Row(
+        "direct notice",
+        _notify,
+        (Said(WRITER, "backup done", notice=True),),
+        beyond=frozenset(("xmpp",)),
+        stage=Stage.DIRECT,
+    ),
+    Row(
+        "direct message of several lines",
+        _say_lines,
+        (Said(WRITER, LINES),),
+        {PLAIN: (Said(WRITER, "one"), Said(WRITER, "two"), Said(WRITER, "three"))},
+        beyond=NO_TAGS,
+        stage=Stage.DIRECT,
+    ),
+    Row(
+        "direct long message",
+        _say_long,
+        (Said(WRITER, LONG),),
+        {PLAIN: (InPieces(WRITER, LONG),)},
+        beyond=NO_TAGS,
+        stage=Stage.DIRECT,
+    ),
+    Row(
+        "direct read marker",
+        _mark_read,
+        (Read(WRITER, "read me"),),
+        {PLAIN: NOTHING},
+        beyond=NO_TAGS,
+        stage=Stage.TWO_DIRECT,
     ),
     Row("direct typing", _type, (Typing(WRITER),), {PLAIN: NOTHING}, beyond=NO_TAGS, stage=Stage.DIRECT),
 )

@@ -65,7 +65,7 @@ async def _play(
     """Return what the reader saw of the act, and its whole tale."""
     expected = row.expected(reader_kind)
     room = Where(f"room{next(_rooms)}")
-    two_devices = row.stage is Stage.TWO_DEVICES
+    two_devices = row.stage in (Stage.TWO_DEVICES, Stage.TWO_DIRECT)
     reader_name = WRITER if two_devices else READER
     guest_kind = writer_kind if two_devices else reader_kind
     async with (
@@ -80,23 +80,34 @@ async def _play(
                 await _enter(reader, room, READER, writer)
                 if row.stage is Stage.WITH_GUEST:
                     await _enter(guest, room, GUEST, reader)
+            case Stage.WRITER_ALONE | Stage.READER_LATE:
+                await writer.join(room)
             case Stage.READER_ALONE:
                 await reader.join(room)
             case Stage.DIRECT:
                 here, there = direct(READER), direct(WRITER)
+            case Stage.TWO_DIRECT:
+                here, there = direct(GUEST), direct(GUEST)
+                await guest.say(direct(WRITER), "read me")
             case Stage.TWO_DEVICES:
                 await guest.join(room)
                 await _enter(writer, room, WRITER, guest)
                 await reader.join(room)
                 await guest.say(room, "read me")
-                for device in (writer, reader):
-                    await _until_said(device, room, GUEST, "read me")
+        if two_devices:
+            for device in (writer, reader):
+                await _until_said(device, there, GUEST, "read me")
         for text in row.before:
             await writer.say(here, text)
             await _until_said(reader, there, WRITER, text)
+        for text in row.asked:
+            await reader.say(there, text)
+            await _until_said(writer, here, READER, text)
         since = len(reader.inbox.seen(there))
 
         await row.act(Scene(writer, here))
+        if row.stage is Stage.READER_LATE:
+            await reader.join(room)
 
         if expected:
             await reader.inbox.until(

@@ -115,6 +115,13 @@ class Banned:
 
 
 @dataclass(frozen=True, slots=True)
+class Invited:
+    """One is asked to come in."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class InPieces:
     """Only expected, never seen: messages in a row by `author` that together read `text`."""
 
@@ -135,6 +142,7 @@ Observation: TypeAlias = (
     | Left
     | Kicked
     | Banned
+    | Invited
 )
 
 

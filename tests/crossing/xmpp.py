@@ -15,6 +15,7 @@ from tests.crossing.words import (
     GONE,
     Banned,
     Corrected,
+    Invited,
     Joined,
     Kicked,
     Left,
@@ -37,6 +38,7 @@ FALLBACK: Final = "{urn:xmpp:fallback:0}"
 FORWARD: Final = "{urn:xmpp:forward:0}"
 MAM: Final = "{urn:xmpp:mam:2}"
 MARKERS: Final = "{urn:xmpp:chat-markers:0}"
+MODERATE: Final = "{urn:xmpp:message-moderate:1}"
 MUC_USER: Final = "{http://jabber.org/protocol/muc#user}"
 REACTIONS: Final = "{urn:xmpp:reactions:0}"
 REPLY: Final = "{urn:xmpp:reply:0}"
@@ -73,7 +75,12 @@ class Reader:
         subject = message.find(f"{CLIENT}subject")
         if subject is not None and body is None:
             return [TopicIs(author, subject.text or "")] if author and subject.text else []
+        if (invite := message.find(f"{MUC_USER}x/{MUC_USER}invite")) is not None:
+            return [Invited(invite.get("from", "").partition("@")[0])]
         if (retract := message.find(f"{RETRACT}retract")) is not None:
+            # XEP-0425 §4: the room says so, and who had it do that.
+            if (moderated := retract.find(f"{MODERATE}moderated")) is not None:
+                author = moderated.get("by", "").partition("/")[2]
             return [Retracted(author, self._text(where, retract))]
         if message.find(f"{RETRACT}retracted") is not None:
             self._texts[where, archive_id] = self._texts[where, message.get("id", "")] = GONE
@@ -249,6 +256,12 @@ class XmppDriver:
     async def say(self, where: Where, text: str) -> None:
         await self._write(where, text, text)
 
+    async def say_strongly(self, where: Where, before: str, strong: str, after: str) -> None:
+        await self.say(where, f"{before}*{strong}*{after}")  # XEP-0393 §5.1.2
+
+    async def notify(self, where: Where, text: str) -> None:
+        raise NotImplementedError("a headline goes to one person, and is not kept")
+
     async def emote(self, where: Where, text: str) -> None:
         await self._write(where, f"/me {text}", text)
 
@@ -289,6 +302,12 @@ class XmppDriver:
         self._message(where, f"{retract}{fallback}<body>(taken back)</body>{STORE}")
         await self._echoed(where, Retracted(self._me, target))
 
+    async def remove(self, where: Where, target: str) -> None:
+        name = quoteattr(self._name(where, target))
+        retract = "<retract xmlns='urn:xmpp:message-retract:1'/>"
+        moderate = f"<moderate xmlns='urn:xmpp:message-moderate:1' id={name}>{retract}</moderate>"
+        await self._ask("set", self._address(where), moderate)
+
     async def react(self, where: Where, target: str, emoji: str) -> None:
         self._mine[where, target].add(emoji)
         self._send_reactions(where, target)
@@ -318,6 +337,11 @@ class XmppDriver:
     async def set_topic(self, where: Where, text: str) -> None:
         self._message(where, f"<subject>{escape(text)}</subject>")
         await self._echoed(where, TopicIs(self._me, text))
+
+    async def invite(self, where: Where, name: str) -> None:
+        invite = f"<invite to={quoteattr(f'{name}@{self._domain}')}/>"
+        payload = f"<x xmlns='http://jabber.org/protocol/muc#user'>{invite}</x>"
+        self._send(f"<message to={quoteattr(self._address(where))}>{payload}</message>")
 
     async def kick(self, where: Where, name: str, reason: str) -> None:
         await self._moderate(where, f"nick={quoteattr(name)} role='none'", reason)
