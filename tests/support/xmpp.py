@@ -82,9 +82,9 @@ class Wire:
 class Peer:
     """A client at the other end; `say` and `hear` speak XML text."""
 
-    def __init__(self, server: XmppServer, stream: ClientStream) -> None:
+    def __init__(self, server: XmppServer, stream: ClientStream, *, secure: bool = False) -> None:
         self.stream = stream
-        self.wire = Wire(next(server.numbers), server.loop)
+        self.wire = Wire(next(server.numbers), server.loop, secure=secure)
         self.session = server.front_end.connect(self.wire, None)  # type: ignore[arg-type]  # stands in
         self._server = server
         self.heard: list[Element] = []
@@ -137,7 +137,12 @@ class XmppServer:
     """The front end over a store in `folder`."""
 
     def __init__(
-        self, folder: Path, config: XmppConfig | None = None, policy: PolicyConfig | None = None
+        self,
+        folder: Path,
+        config: XmppConfig | None = None,
+        policy: PolicyConfig | None = None,
+        *,
+        plain_logins: bool = True,
     ) -> None:
         self.opened = OpenStore(folder)
         self.loop = self.opened.loop
@@ -160,7 +165,7 @@ class XmppServer:
             services=self.services,
             domain=DOMAIN,
             rooms_domain=f"rooms.{DOMAIN}",
-            plain_logins=True,
+            plain_logins=plain_logins,
             logins=LoginLimits(LimitsConfig(enabled=False)),
             secret=Secret("00" * 32),
             version="1.2.3",
@@ -174,9 +179,9 @@ class XmppServer:
             self.services.accounts.create(name, PASSWORD, lambda account: None, _fail)
         self.loop.run()
 
-    def connect(self, stream: ClientStream) -> Peer:
+    def connect(self, stream: ClientStream, *, secure: bool = False) -> Peer:
         """Return a client that has only connected."""
-        peer = Peer(self, stream)
+        peer = Peer(self, stream, secure=secure)
         self._peers.append(peer)
         return peer
 

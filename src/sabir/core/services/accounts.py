@@ -114,9 +114,9 @@ class Accounts:
             return None
 
         def done() -> None:
+            then()
             for session in list(self._sessions.of(account.id)):
                 session.signal(AccountChanged(account, disabled=False))
-            then()
 
         self._log.append(Operation(form, done, refused))
 

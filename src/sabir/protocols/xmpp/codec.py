@@ -1,4 +1,4 @@
-"""Bytes to stanzas and back (RFC 6120 §4, §8, §11).
+"""Bytes to stanzas and back (RFC 6120 §4.3, RFC 6120 §8, RFC 6120 §11).
 
 The decoder keeps no XML parser: a stanza is judged by the compiled scanner in one pass or, where that leaves
 it open, framed and then parsed exactly. However small the pieces are in which it arrives, the cost grows with

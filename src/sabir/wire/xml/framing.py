@@ -24,18 +24,20 @@ _IN_TAG: Final = re.compile(rb"[<>'\"]")
 _IN_SINGLE: Final = re.compile(rb"[<']")
 _IN_DOUBLE: Final = re.compile(rb'[<"]')
 _IN_END_TAG: Final = re.compile(rb"[<>]")
+_NAME: Final = re.compile(rb"[^\s/>]+")
 _CDATA_START: Final = b"<![CDATA["
 
 
 class Framer:
     """Searches one buffer for the end of the element that begins at `start`."""
 
-    __slots__ = ("_at", "_checked", "_depth", "_mode")
+    __slots__ = ("_at", "_checked", "_mode", "_names", "_tag_at")
 
     def __init__(self, start: int) -> None:
         self._at: int = start
         self._checked: int = start
-        self._depth: int = 0
+        self._names: list[bytes] = []
+        self._tag_at: int = start
         self._mode: int = _TEXT
 
     def find_end(self, data: bytes | bytearray) -> int:
@@ -116,22 +118,22 @@ class Framer:
         following = data[at + 1]
         if following == 0x2F:
             self._mode = _END_TAG
-            self._at = at + 2
+            self._at = self._tag_at = at + 2
         elif following == 0x3F:
             raise XmlError(XmlFault.RESTRICTED)
         elif following == 0x21:
             return self._markup_declaration(data, at)
         else:
             self._mode = _START_TAG
-            self._at = at + 1
+            self._at = self._tag_at = at + 1
         return True
 
     def _markup_declaration(self, data: bytes | bytearray, at: int) -> bool:
-        if data.startswith(_CDATA_START, at) and self._depth > 0:
+        if data.startswith(_CDATA_START, at) and self._names:
             self._mode = _CDATA
             self._at = at + len(_CDATA_START)
             return True
-        if self._depth > 0 and _CDATA_START.startswith(data[at : at + len(_CDATA_START)]):
+        if self._names and _CDATA_START.startswith(data[at : at + len(_CDATA_START)]):
             return False
         raise XmlError(XmlFault.RESTRICTED)
 
@@ -152,10 +154,11 @@ class Framer:
         else:
             self._mode = _TEXT
             if data[at - 1] != 0x2F:
-                self._depth += 1
-                if self._depth > MAX_DEPTH:
+                name = _NAME.match(data, self._tag_at)
+                self._names.append(b"" if name is None else bytes(name[0]))
+                if len(self._names) > MAX_DEPTH:
                     raise XmlError(XmlFault.TOO_DEEP)
-            elif self._depth == 0:
+            elif not self._names:
                 return self._at
         return 0
 
@@ -165,11 +168,13 @@ class Framer:
             self._at = len(data)
             return 0
         self._at = found.end()
-        self._depth -= 1
-        if data[self._at - 1] == 0x3C or self._depth < 0:
+        # Refused here already: a client that waits for an answer to `<a><b></a>` gets it at once.
+        if not self._names or data[self._tag_at : self._at - 1].rstrip() != self._names.pop():
+            raise XmlError(XmlFault.NOT_WELL_FORMED)
+        if data[self._at - 1] == 0x3C:
             raise XmlError(XmlFault.NOT_WELL_FORMED)
         self._mode = _TEXT
-        return self._at if self._depth == 0 else 0
+        return 0 if self._names else self._at
 
     def _quoted(self, data: bytes | bytearray) -> None:
         wanted = _IN_SINGLE if self._mode == _SINGLE_QUOTED else _IN_DOUBLE

@@ -1,6 +1,6 @@
 """One client's stream: what is negotiated on it, and when it ends.
 
-States and rules (RFC 6120 §4-§7):
+States and rules (RFC 6120 §4.3 to §7):
 
 * OPENING: the peer owes an opening. -> NEGOTIATING or, once logged in, BINDING.
 * NEGOTIATING: TLS and login. STARTTLS and a login each lead back to OPENING.
