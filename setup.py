@@ -33,6 +33,8 @@ COMPILED: tuple[str, ...] = (
     "src/sabir/net/wheel.py",
     "src/sabir/protocols/irc/codec/lines.py",
     "src/sabir/protocols/irc/codec/tags.py",
+    "src/sabir/protocols/irc/features/client.py",
+    "src/sabir/protocols/irc/features/messages.py",
     "src/sabir/protocols/irc/features/scribe.py",
     "src/sabir/protocols/irc/machine/batches.py",
     "src/sabir/protocols/irc/machine/connection.py",
@@ -46,6 +48,7 @@ COMPILED: tuple[str, ...] = (
     "src/sabir/protocols/irc/translate/native.py",
     "src/sabir/protocols/irc/translate/render.py",
     "src/sabir/protocols/irc/types/line.py",
+    "src/sabir/protocols/irc/types/reports.py",
 )
 
 # What Cython compiles: modules whose pure form is another, exact but slower implementation.

@@ -42,6 +42,7 @@ class Network:
     ) -> None:
         self.config: Final = config
         self.services: Final = services
+        self.messaging: Final = services.messaging
         self.counters: Final = counters
         self.server: Final = domain
         self.version: Final = version

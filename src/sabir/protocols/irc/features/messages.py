@@ -4,7 +4,7 @@ from typing import Final
 
 from sabir.core.errors import Refusal
 from sabir.core.model.conversation import Conversation
-from sabir.core.model.event import EMOTE, UNREAD, Draft, Event, Kind
+from sabir.core.model.event import Draft, Event, Kind
 from sabir.protocols.irc.codec.names import fold, looks_like_channel
 from sabir.protocols.irc.features.client import Client, Pending
 from sabir.protocols.irc.features.nickserv import SERVICES, serve
@@ -121,15 +121,11 @@ def post(client: Client, conversation: Conversation, draft: Draft, posting: Post
 
 def post_text(client: Client, conversation: Conversation, target: str, text: str) -> None:
     """Queue one PRIVMSG without tags or label: the case that has to be fast. Its token is the target."""
-    draft = Draft(
-        PROTOCOL,
-        ("bot\nPRIVMSG\n" if client.is_bot else "\nPRIVMSG\n").encode() + text.encode(),
-        flags=UNREAD | EMOTE if text.startswith("\x01ACTION") else UNREAD,
-        resource=client.session.resource,
-    )
+    native = ("bot\nPRIVMSG\n" if client.is_bot else "\nPRIVMSG\n") + text
+    draft = Draft(PROTOCOL, native.encode(), resource=client.session.resource)
     client.network.counters.messages_in += 1
     client.turnstile.enter()
-    client.network.services.messaging.post(client.session, conversation, draft, target)
+    client.network.messaging.post(client.session, conversation, draft, target)
 
 
 def reaction_taken_back(draft: Draft) -> bool:
