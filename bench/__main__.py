@@ -111,10 +111,12 @@ def _measure(server: Server, outcomes: Sequence[Outcome], effort: Effort, consol
 
 def _run(outcome: Outcome, running: Running, effort: Effort, console: Console) -> None:
     scenario: Scenario = outcome.scenario
-    try:
-        figures = scenario.run(running.doors[scenario.protocol], running.process, effort)
-    except KeyError:
+    door = running.doors.get(scenario.protocol)
+    if door is None:
         _fail(outcome, f"the server does not speak {scenario.protocol}", console)
+        return
+    try:
+        figures = scenario.run(door, running.process, effort)
     except FAULTS as error:
         _fail(outcome, f"{error}\n{running.process.tail()}", console)
     else:

@@ -203,7 +203,10 @@ class Room:
                 peer.send(answer)
             return 0
         now, sent_at = time.perf_counter(), self.sent_at
-        latencies += [now - sent_at[mark] for mark in found]
+        try:
+            latencies += [now - sent_at[mark] for mark in found]
+        except KeyError as error:
+            raise LoadError(f"{peer.name}: message {error} was not sent in this run") from error
         self.heard[fd] += found
         return len(found)
 

@@ -63,7 +63,7 @@ class Process:
 
     def tail(self) -> str:
         """Return the end of what the server wrote."""
-        return self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
+        return self.log.read_text(errors="replace")[-700:] if self.log.exists() else ""
 
     def stop(self, *, grace_s: float = 15.0) -> None:
         """End the server: politely first, then with its whole process group."""

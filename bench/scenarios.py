@@ -99,9 +99,10 @@ def _paced(door: Door, process: Process, effort: Effort) -> dict[str, float]:
 
 def _room(door: Door, process: Process, effort: Effort) -> dict[str, float]:
     guests = _peers(door, GUESTS)
+    room_name = f"bench-{door.speech.name}"  # of its own: one room has one history, from any protocol
     for guest in guests:
-        converse([(guest, door.speech.join("bench", guest.name))])
-    room = Room(door.speech, "bench", guests, talkers=TALKERS, echoes=door.echoes_room, size=TEXT_BYTES)
+        converse([(guest, door.speech.join(room_name, guest.name))])
+    room = Room(door.speech, room_name, guests, talkers=TALKERS, echoes=door.echoes_room, size=TEXT_BYTES)
     pump_room(room, process, in_flight=TALKERS, seconds=effort.warm_s)
     figures = pump_room(room, process, in_flight=TALKERS, seconds=effort.run_s).figures()
     _leave(guests)

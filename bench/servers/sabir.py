@@ -21,9 +21,8 @@ READY_S: Final = 30.0
 
 
 def command() -> list[str]:
-    """Return the `sabir` command that belongs to this interpreter."""
-    installed = Path(sys.executable).with_name("sabir")
-    return [str(installed)] if installed.exists() else [sys.executable, "-m", "sabir"]
+    """Return the `sabir` command of this interpreter: the installed, compiled one under `make bench`."""
+    return [sys.executable, "-c", "from sabir.cli import main; main()"]
 
 
 def _start(folder: Path, accounts: Sequence[str]) -> Running:
