@@ -68,13 +68,13 @@ def test_any_bytes_give_the_same_lines_in_any_chunks(data: bytes, size: int) -> 
         ("TOPIC #x ::-)", Line({}, "", "TOPIC", ["#x", ":-)"])),
     ],
 )
-@pytest.mark.spec("Modern IRC §Message Format")
+@pytest.mark.spec("Modern IRC §message-format")
 def test_a_line_is_read_as_the_grammar_says(text: str, line: Line) -> None:
     assert parse_line(text) == line
 
 
 @pytest.mark.parametrize("end", [b"\r\n", b"\n", b"\r"])
-@pytest.mark.spec("Modern IRC §Compatibility with incorrect software")
+@pytest.mark.spec("Modern IRC §compatibility-with-incorrect-software")
 def test_a_line_may_end_in_either_character(end: bytes) -> None:
     assert Decoder().feed(b"A" + end + b"B" + end) == [Line({}, "", "A", []), Line({}, "", "B", [])]
 
@@ -84,7 +84,7 @@ def test_empty_lines_are_ignored(nothing: bytes) -> None:
     assert Decoder().feed(nothing) == []
 
 
-@pytest.mark.spec("Modern IRC §Message Format")
+@pytest.mark.spec("Modern IRC §message-format")
 def test_a_line_over_512_bytes_is_reported_and_the_next_one_read() -> None:
     longest = b"A " + b"x" * (MAX_LINE_BYTES - 4) + b"\r\n"
     decoder = Decoder()
@@ -166,7 +166,7 @@ def test_a_split_text_is_whole_again_when_joined(text: str, limit: int) -> None:
     assert all(len(piece.encode()) <= limit for piece in pieces)
 
 
-@pytest.mark.spec("Modern IRC §CASEMAPPING")
+@pytest.mark.spec("Modern IRC §casemapping")
 def test_only_ascii_letters_are_folded() -> None:
     assert fold("AdA[É]") == "ada[É]"
 

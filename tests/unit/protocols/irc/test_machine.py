@@ -41,7 +41,7 @@ def registered(caps: str = "", limits: Limits = LIMITS) -> Machine:
     return machine
 
 
-@pytest.mark.spec("Modern IRC §Connection Registration")
+@pytest.mark.spec("Modern IRC §connection-registration")
 def test_registration_is_asked_for_when_nick_and_user_are_there() -> None:
     machine = fresh()
 
@@ -274,7 +274,7 @@ def test_a_peer_that_never_registers_is_closed() -> None:
     assert machine.tick(machine.next_deadline_ms()) == [Ended("Registration timed out")]
 
 
-@pytest.mark.spec("Modern IRC §PING")
+@pytest.mark.spec("Modern IRC §ping")
 def test_a_ping_is_answered() -> None:
     machine = registered("batch labeled-response")
 
@@ -286,7 +286,7 @@ def test_a_ping_is_answered() -> None:
 
 
 @pytest.mark.parametrize("sent", [b"QUIT :bye\r\n", b"QUIT bye\r\nJOIN #x\r\n"])
-@pytest.mark.spec("Modern IRC §QUIT")
+@pytest.mark.spec("Modern IRC §quit")
 def test_quit_ends_the_connection_with_error(sent: bytes) -> None:
     machine = registered()
 
@@ -307,7 +307,7 @@ def test_nobody_registers_twice(sent: bytes) -> None:
     assert machine.drain() == b":irc.example 462 ada :You may not reregister\r\n"
 
 
-@pytest.mark.spec("Modern IRC §Flood Control")
+@pytest.mark.spec("Modern IRC §flood-control")
 def test_lines_over_the_allowance_wait_for_their_time() -> None:
     machine = registered(limits=Limits(flood_burst_lines=4, flood_lines_per_s=2))
     sent = b"".join(b"JOIN #%d\r\n" % number for number in range(4))

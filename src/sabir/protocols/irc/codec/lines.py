@@ -1,6 +1,6 @@
 """Lines: the incremental decoder, and the encoder.
 
-Limits (Modern IRC §Message Format, IRCv3 message-tags): 512 bytes with the line end for all but the tags;
+Limits (Modern IRC §message-format, IRCv3 message-tags): 512 bytes with the line end for all but the tags;
 4096 bytes of tags from a client, 8191 from a server, with "@" and the space after them.
 """
 
@@ -30,7 +30,7 @@ class Decoder:
         """Return the lines that `data` completes, in order. Raises nothing, whatever the bytes."""
         if self._rest:
             data = self._rest + data
-        # Modern IRC §Compatibility with incorrect software: a lone CR or LF ends a line too.
+        # Modern IRC §compatibility-with-incorrect-software: a lone CR or LF ends a line too.
         pieces = data.splitlines(True)
         found: list[Line | Malformed] = []
         self._rest = b""
@@ -122,7 +122,7 @@ def encode(line: Line) -> bytes:
 
 
 def without_breaks(text: str) -> str:
-    """Return `text` without the characters that cannot stand in a line (Modern IRC §Message Format)."""
+    """Return `text` without the characters that cannot stand in a line (Modern IRC §message-format)."""
     if "\n" in text or "\r" in text or "\0" in text:
         return text.replace("\r", "").replace("\n", " ").replace("\0", "")
     return text

@@ -1,6 +1,6 @@
 """Nicks, channels and masks: what they may look like and when two are the same.
 
-`CASEMAPPING=ascii` (Modern IRC §CASEMAPPING): only A-Z and a-z are equal.
+`CASEMAPPING=ascii` (Modern IRC §casemapping): only A-Z and a-z are equal.
 """
 
 import re
@@ -11,9 +11,9 @@ MAX_NICK: Final = 64
 MAX_CHANNEL: Final = 64
 
 _UPPER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
-# Modern IRC §Clients
+# Modern IRC §clients
 _NICK: Final = re.compile(r"[A-Za-z\[\]\\`_^{|}][A-Za-z0-9\[\]\\`_^{|}.-]*")
-# Modern IRC §Channels: no space, comma or BELL; ":" and masks would read ambiguously in MODE and WHO.
+# Modern IRC §channels: no space, comma or BELL; ":" and masks would read ambiguously in MODE and WHO.
 _CHANNEL: Final = re.compile(r"#[^\s\x00-\x20,:*?@!#][^\s\x00-\x20,:*?@!]*")
 
 

@@ -1,4 +1,4 @@
-"""JOIN, PART, KICK, INVITE, TOPIC, NAMES, LIST (Modern IRC §Channel Operations)."""
+"""JOIN, PART, KICK, INVITE, TOPIC, NAMES, LIST (Modern IRC §channel-operations)."""
 
 from typing import Final
 
@@ -93,7 +93,7 @@ def enter(client: Client, name: str, key: str, pending: Pending) -> None:
 
 
 def _show_joined(client: Client, room: Conversation, reply: Reply) -> None:
-    """Tell a client that it is on a channel (Modern IRC §JOIN: JOIN, topic, names, in this order)."""
+    """Tell a client that it is on a channel (Modern IRC §join: JOIN, topic, names, in this order)."""
     client.channels[room.id] = Channel(room)
     client.targets.clear()
     client.event_line(client.actor, join_text(client, room, client.actor.id))
@@ -334,7 +334,7 @@ def list_channels(client: Client, line: Line, reply: Reply) -> None:
 
 
 def _fits(channel: str, count: int, condition: str) -> bool:
-    """Whether a channel meets one condition of LIST (Modern IRC §ELIST)."""
+    """Whether a channel meets one condition of LIST (Modern IRC §elist)."""
     if condition[:1] in "<>" and condition[1:].isdecimal():
         limit = int(condition[1:7])
         return count < limit if condition[0] == "<" else count > limit

@@ -1,4 +1,4 @@
-"""Who is it: SASL, PASS, guests (IRCv3 sasl-3.1, Modern IRC §PASS)."""
+"""Who is it: SASL, PASS, guests (IRCv3 sasl-3.1, Modern IRC §pass)."""
 
 from collections.abc import Callable
 from typing import Final, assert_never

@@ -53,7 +53,7 @@ class Reacting(Posting):
 
 
 def say(client: Client, line: Line, reply: Reply) -> None:
-    """Take PRIVMSG, NOTICE or TAGMSG (Modern IRC §Sending Messages, IRCv3 message-tags)."""
+    """Take PRIVMSG, NOTICE or TAGMSG (Modern IRC §sending-messages, IRCv3 message-tags)."""
     command, params = line.command, line.params
     if not params or not params[0]:
         _complain(client, reply, command, "411", "", f"No recipient given ({command})")

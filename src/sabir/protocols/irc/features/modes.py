@@ -1,4 +1,4 @@
-"""MODE: roles, bans and the configuration of rooms as channel modes; the few user modes (Modern IRC §MODE)."""
+"""MODE: roles, bans and the configuration of rooms as channel modes; the few user modes (Modern IRC §mode)."""
 
 from collections.abc import Callable
 from typing import Final

@@ -1,4 +1,4 @@
-"""WHO, WHOIS, WHOWAS, USERHOST, ISON (Modern IRC §User-Based Queries, IRCv3 whox)."""
+"""WHO, WHOIS, WHOWAS, USERHOST, ISON (Modern IRC §user-based-queries, IRCv3 whox)."""
 
 from datetime import UTC, datetime
 from typing import Final

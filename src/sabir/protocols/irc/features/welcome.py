@@ -18,7 +18,7 @@ _MOTD_BYTES: Final = 400
 
 
 def isupport(network: Network) -> list[str]:
-    """Return the features to advertise (Modern IRC §Feature Advertisement)."""
+    """Return the features to advertise (Modern IRC §feature-advertisement)."""
     config = network.config
     return [
         "ACCOUNTEXTBAN=a",

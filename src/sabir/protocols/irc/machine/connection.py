@@ -155,7 +155,7 @@ class Machine(Outbox):
             self.send_error("Too many SASL authentication failures")
 
     def send_error(self, reason: str) -> None:
-        """Say that the connection is over (Modern IRC §ERROR)."""
+        """Say that the connection is over (Modern IRC §error)."""
         if not self.over:
             self.over = reason
             self.send_line(f"ERROR :{reason}")
@@ -276,7 +276,7 @@ class Machine(Outbox):
             self.send_line(self.numeric("451", "", "You have not registered: send NICK and USER first"))
 
     def _ask_registration(self, reports: list[Report]) -> None:
-        """Modern IRC §Connection Registration: NICK and USER are there and CAP END was sent if need be."""
+        """Modern IRC §connection-registration: NICK and USER are there and CAP END was sent if need be."""
         if not self._wanted_nick or not self._username or self._negotiation.is_open:
             return
         if self._exchange is not None:

@@ -1,4 +1,4 @@
-"""Flood control: a client may send a burst, then so many lines a second (Modern IRC §Flood Control)."""
+"""Flood control: a client may send a burst, then so many lines a second (Modern IRC §flood-control)."""
 
 from typing import Final
 

@@ -5,7 +5,7 @@ from typing import Final
 
 
 class Line:
-    """A message (Modern IRC §Message Format): tags, source, command in capitals, parameters.
+    """A message (Modern IRC §message-format): tags, source, command in capitals, parameters.
 
     A plain class: one is made for every line received, and compiled code reads it fast.
     """
