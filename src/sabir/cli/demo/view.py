@@ -44,7 +44,7 @@ def verdict(missing: Sequence[str]) -> Text:
     return Text.assemble(
         ("✓ ", "bold green"),
         (f"Both clients saw all {len(SCRIPT)} lines", "green"),
-        ("  one account, one room, one history", "grey62"),
+        ("  one room, one history", "grey62"),
     )
 
 
