@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.chronicle import Chronicle
-from tests.support.loop import LoadedStore
+from tests.support.loop import LoadedStore, OpenStore
 
 STORES = ("sqlite", "sqlite with short runs")
 
@@ -15,9 +15,16 @@ STORES = ("sqlite", "sqlite with short runs")
 class Place:
     """Somewhere a store can be, opened and opened again."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, short: bool = False) -> None:
         self.directory = directory
-        self._opened: list[LoadedStore] = []
+        self.short = short
+        self._opened: list[OpenStore] = []
+
+    def open_bare(self) -> OpenStore:
+        """Open the store for a core that will load it."""
+        opened = OpenStore(self.directory)
+        self._opened.append(opened)
+        return opened
 
     def open(self) -> LoadedStore:
         opened = LoadedStore(self.directory)
@@ -53,9 +60,10 @@ def shorten_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=STORES)
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    if request.param == "sqlite with short runs":
+    short = request.param == "sqlite with short runs"
+    if short:
         shorten_runs(monkeypatch)
-    place = Place(tmp_path / "data")
+    place = Place(tmp_path / "data", short=short)
     yield place
     place.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from tests.support.loop import START_MS, LoadedStore
+from tests.support.loop import START_MS, LoadedStore, OpenStore
 
 from sabir.base.ids import EventIds
 from sabir.core.log import GENERATION_GAP
@@ -220,7 +220,7 @@ def read_page(opened: LoadedStore, query: PageQuery) -> Page:
     return pages[0]
 
 
-def follow(opened: LoadedStore, after_seq: int, limit: int = 100_000) -> list[Event]:
+def follow(opened: OpenStore, after_seq: int, limit: int = 100_000) -> list[Event]:
     """Read the log."""
     parts: list[list[Event]] = []
     opened.store.follow(after_seq, limit, parts.append)
