@@ -39,6 +39,9 @@ COLUMNS: Final[Mapping[str, Callable[[], Driver]]] = {
 }
 """One client of each kind. `irc-plain` knows no capability: the reader of fallbacks."""
 
+GIVEN_MISSED: Final = ("xmpp", "irc-plain")
+"""Those that are given what they missed; the others ask."""
+
 WRITER: Final = "alice"
 READER: Final = "bob"
 GUEST: Final = "carol"

@@ -11,6 +11,7 @@ from tests.crossing.conftest import PASSWORD
 from tests.crossing.driver import Driver, Login, Server
 from tests.crossing.table import (
     COLUMNS,
+    GIVEN_MISSED,
     GUEST,
     HISTORY,
     READER,
@@ -21,7 +22,7 @@ from tests.crossing.table import (
     Scene,
     Stage,
 )
-from tests.crossing.words import InPieces, Joined, Observation, Said, Where, direct, fits
+from tests.crossing.words import InPieces, Joined, Left, Observation, Said, Where, direct, fits
 
 PAIRS: Final = [(writer, reader) for writer in COLUMNS for reader in COLUMNS]
 _rooms: Final = itertools.count(1)
@@ -160,3 +161,74 @@ async def _look_back(
             found = await reader.history(there, end)
             assert start in found, f"{found}\n{reader.inbox.told()}"
             return found[found.index(start) + 1 : found.index(end)], reader.inbox.told()
+
+
+PEOPLE: Final = pytest.mark.parametrize(
+    ("first", "second", "reader"),
+    [(first, second, reader) for first, second in PAIRS if first != second for reader in COLUMNS],
+)
+
+
+@PEOPLE
+def test_one_person_with_two_clients_comes_and_goes_once(
+    first: str, second: str, reader: str, server: Server
+) -> None:
+    seen, told = asyncio.run(_come_and_go(first, second, reader, server))
+
+    assert seen == [Joined(WRITER), Said(WRITER, "one"), Said(WRITER, "two"), Left(WRITER)], told
+
+
+async def _come_and_go(
+    first_kind: str, second_kind: str, reader_kind: str, server: Server
+) -> tuple[list[Observation], str]:
+    room = Where(f"room{next(_rooms)}")
+    async with (
+        _online(server, COLUMNS[first_kind], WRITER) as first,
+        _online(server, COLUMNS[second_kind], WRITER) as second,
+        _online(server, COLUMNS[reader_kind], READER) as reader,
+    ):
+        await reader.join(room)
+        await first.join(room)
+        await second.join(room)
+        await first.say(room, "one")
+        await _until_said(second, room, WRITER, "one")
+        await second.say(room, "two")
+        await _until_said(first, room, WRITER, "two")
+        await _until_said(reader, room, WRITER, "two")
+        await first.leave(room)
+        await second.leave(room)
+        await reader.inbox.until(lambda: Left(WRITER) in reader.inbox.seen(room), "the last one leaving")
+        await second.say(direct(READER), f"end of {room}")
+        await _until_said(reader, direct(WRITER), WRITER, f"end of {room}")
+        return reader.inbox.seen(room), reader.inbox.told()
+
+
+@pytest.mark.parametrize(("writer", "reader"), [pair for pair in PAIRS if pair[1] in GIVEN_MISSED])
+def test_what_was_missed_is_given_once_to_clients_that_do_not_ask(
+    writer: str, reader: str, server: Server
+) -> None:
+    seen, told = asyncio.run(_write_to_absent(COLUMNS[writer], COLUMNS[reader], server))
+
+    assert len(seen) == 1, told
+
+
+async def _write_to_absent(
+    writer_kind: Callable[[], Driver], reader_kind: Callable[[], Driver], server: Server
+) -> tuple[list[Observation], str]:
+    """Return how often the reader was shown what was written before it came, and its whole tale."""
+    seen: list[Observation] = []
+    told = ""
+    missed = Said(WRITER, f"while you were away {next(_rooms)}")
+    async with _online(server, writer_kind, WRITER) as writer:
+        await writer.say(direct(READER), missed.text)
+    for _ in range(2):
+        async with (
+            _online(server, writer_kind, WRITER) as writer,
+            _online(server, reader_kind, READER) as reader,
+        ):
+            end = f"end of {next(_rooms)}"
+            await writer.say(direct(READER), end)
+            await _until_said(reader, direct(WRITER), WRITER, end)
+            seen += [one for one in reader.inbox.seen(direct(WRITER)) if one == missed]
+            told = reader.inbox.told()
+    return seen, told

@@ -171,6 +171,10 @@ class XmppDriver:
     async def close(self) -> None:
         await self._client.disconnect(wait=1.0)
         await self.inbox.until(lambda: self._ended, "the end of the stream")
+        # slixmpp cancels its sending task and forgets it, which asyncio may complain about.
+        if self._client._run_out_filters is not None:
+            self._client._run_out_filters.cancel()
+            await asyncio.wait([self._client._run_out_filters])
 
     def _start(self, _: object) -> None:
         self._started = True
