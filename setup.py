@@ -49,6 +49,15 @@ COMPILED: tuple[str, ...] = (
     "src/sabir/protocols/irc/translate/render.py",
     "src/sabir/protocols/irc/types/line.py",
     "src/sabir/protocols/irc/types/reports.py",
+    "src/sabir/protocols/xmpp/accept.py",
+    "src/sabir/protocols/xmpp/codec.py",
+    "src/sabir/protocols/xmpp/features/chat.py",
+    "src/sabir/protocols/xmpp/features/muc/rendering.py",
+    "src/sabir/protocols/xmpp/machine/management.py",
+    "src/sabir/protocols/xmpp/machine/stream.py",
+    "src/sabir/protocols/xmpp/session/client.py",
+    "src/sabir/protocols/xmpp/session/routing.py",
+    "src/sabir/protocols/xmpp/session/stream.py",
 )
 
 # What Cython compiles: modules whose pure form is another, exact but slower implementation.
