@@ -209,6 +209,7 @@ class Moderation:
         refused: Refused,
     ) -> None:
         """Ask somebody in; in a members-only room that makes a member."""
+        made: list[Event] = []
 
         def form(log: Log) -> Refusal | None:
             refusal = policy.may_invite(conversation, session.actor)
@@ -232,6 +233,7 @@ class Moderation:
                 )
                 event = self._enter(log, conversation, session.actor, by, entry)
                 self._put(log, conversation, target, Role.NONE, Membership.INVITE, target.name, "", event)
+                made.append(event)
             return None
 
         def done() -> None:
@@ -242,6 +244,8 @@ class Moderation:
                     told = Invited(conversation, session.actor, reason, conversation.config.key)
                     for other in self._sessions.of(target.account_id):
                         other.signal(told)
+            for event in made:
+                self._rooms.deliver(conversation, event)
 
         self._log.append(Operation(form, done, refused))
 

@@ -182,7 +182,7 @@ class Client:
         self.aways: Final[dict[int, str]] = {}
         """The away messages that the client was told of, by actor."""
         self.quitting: Final[dict[int, None]] = {}
-        """Actors whose QUIT was shown, but who are still to leave rooms."""
+        """Actors whose QUIT was shown: it stands for all their rooms, until they come back."""
         self.banned = (0, 0)
         """(room, actor) of the ban that was shown last, whose entry in the log follows."""
         self.variant = 0

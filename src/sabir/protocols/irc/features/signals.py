@@ -97,6 +97,7 @@ def show(client: Client, signal: Signal) -> None:  # one case per signal, and so
 
 def _attended(client: Client, signal: Attended) -> None:
     room, attendee = signal.conversation, signal.attendee
+    client.quitting.pop(attendee.actor.id, None)
     client.event_line(attendee.actor, join_text(client, room, attendee.actor.id))
     letter = letter_of(room, attendee.actor.id, attendee.role)
     channel = client.network.scribe.channel(room)
@@ -136,7 +137,6 @@ def _departed(client: Client, signal: Departed) -> None:
         client.targets.clear()
     elif not client.shares_room(actor):
         client.aways.pop(actor.id, None)
-        client.quitting.pop(actor.id, None)
 
 
 def _quit(client: Client, room: Conversation, actor: Actor, reason: str) -> None:
