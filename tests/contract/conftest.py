@@ -42,6 +42,10 @@ class Place:
         for opened in self._opened:
             opened.close()
 
+    def forget(self) -> None:
+        """Forget the stores that were closed."""
+        self._opened = []
+
     def files(self) -> dict[str, bytes]:
         """Return everything that the store keeps."""
         return {path.name: path.read_bytes() for path in self.directory.rglob("*") if path.is_file()}

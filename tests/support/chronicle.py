@@ -131,10 +131,10 @@ class Chronicle:
         self.seq += 1
         self.leaf += 1
         head = self.heads.setdefault(conversation, [0, 0, 0])
-        if self.generations.setdefault(conversation, 1) != self.generation:
-            self.generations[conversation] = self.generation
-            head[0] += GENERATION_GAP
-            head[2] += GENERATION_GAP
+        gap = GENERATION_GAP * (self.generation - self.generations.get(conversation, 1))
+        self.generations[conversation] = self.generation
+        head[0] += gap
+        head[2] += gap
         counted = counts_for_pts(kind)
         head[0] += 1
         head[1] += flags & UNREAD

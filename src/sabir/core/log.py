@@ -197,9 +197,10 @@ class Log:
             )
             if conversation.generation != self.generation:
                 # DATAMODEL 1.10: after a restore no number may be given twice.
+                gap = GENERATION_GAP * (self.generation - conversation.generation)
                 conversation.generation = self.generation
-                conversation.head_position += GENERATION_GAP
-                conversation.pts += GENERATION_GAP
+                conversation.head_position += gap
+                conversation.pts += gap
         seq = self._seq + 1
         self._seq = seq
         self._leaf += 1
@@ -270,8 +271,8 @@ class Log:
                 if account.id not in self._box_heads:
                     self._box_heads[account.id] = (account, account.box_head, account.generation)
                     if account.generation != self.generation:
+                        account.box_head += GENERATION_GAP * (self.generation - account.generation)
                         account.generation = self.generation
-                        account.box_head += GENERATION_GAP
                 account.box_head += 1
                 box = account.box_head
             boxes.append((account.id, box))

@@ -35,7 +35,7 @@ _HEADS: Final = text_of(
         (
             _c.pts,
             sa.func.max(
-                _c.pts + sa.literal_column(str(GENERATION_GAP)) * (_c.generation < _generation),
+                _c.pts + sa.literal_column(str(GENERATION_GAP)) * (_generation - _c.generation),
                 sa.bindparam("points"),
             ),
         ),

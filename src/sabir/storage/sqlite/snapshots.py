@@ -126,8 +126,7 @@ def _exact(
     head = counters.heads.get(conversation_id)
     if head is None:
         return stored
-    if generation < counters.generation:
-        pts += GENERATION_GAP  # as `core.log` numbers
+    pts += GENERATION_GAP * (counters.generation - generation)  # as `core.log` numbers
     position, last_message_no, last_pts, _ = head
     return (
         conversation_id,
