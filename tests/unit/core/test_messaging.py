@@ -126,7 +126,7 @@ def test_a_set_of_reactions_becomes_one_event_per_difference() -> None:
     def react(*emojis: str) -> list[tuple[str, bool]]:
         made: list[Event] = []
         draft = Draft("test", b"set", flags=0, target_id=event.event_id)
-        messaging.react(ada, room, draft, emojis, made.extend)
+        messaging.react(ada, room, draft, emojis, settled=made.extend)
         world.scheduler.run()
         return [(one.relation_key, bool(one.flags & 32)) for one in made]
 

@@ -21,6 +21,8 @@ from sabir.core.ports import LogStore, Session
 REMOVED: Final = 32
 """Event flag: a reaction was taken back."""
 REPLY: Final = "reply"
+Settled = Callable[[list[Event]], None]
+"""Told of the events of a set of reactions once they are durable; none if nothing changed."""
 _RECENT: Final = 16_384
 
 
@@ -151,32 +153,44 @@ class Messaging:
         draft: Draft,
         emojis: Iterable[str],
         token: object = None,
+        settled: Settled | None = None,
     ) -> None:
-        """Make `emojis` the whole set of the sender's reactions to the draft's target (XEP-0444.
-
-        The set replaces the former).
+        """Make `emojis` the whole set of the sender's reactions to the draft's target, in place of the former.
 
         One event per difference (DATAMODEL 4), each with the native form of `draft`; none if nothing changed,
         and then `session.posted` is not called but `session.refused` neither: the set is as asked. So that
-        the session can count, `token`, if it is callable, is called with the events at the end in any case
-        but refusal.
+        the session can count, `settled` is called with the events at the end in any case but refusal.
         """
         wanted = dict.fromkeys(emojis)
-        self._react(session, conversation, draft, lambda have: wanted, token)
+        self._react(session, conversation, draft, lambda have: wanted, token, settled)
 
     def add_reaction(
-        self, session: Session, conversation: Conversation, draft: Draft, emoji: str, token: object = None
+        self,
+        session: Session,
+        conversation: Conversation,
+        draft: Draft,
+        emoji: str,
+        token: object = None,
+        settled: Settled | None = None,
     ) -> None:
         """Add one reaction (IRCv3 `+draft/react`); see `react`."""
-        self._react(session, conversation, draft, lambda have: {**have, emoji: None}, token)
+        self._react(session, conversation, draft, lambda have: {**have, emoji: None}, token, settled)
 
     def remove_reaction(
-        self, session: Session, conversation: Conversation, draft: Draft, emoji: str, token: object = None
+        self,
+        session: Session,
+        conversation: Conversation,
+        draft: Draft,
+        emoji: str,
+        token: object = None,
+        settled: Settled | None = None,
     ) -> None:
         """Take one reaction back (IRCv3 `+draft/unreact`); see `react`."""
-        self._react(
-            session, conversation, draft, lambda have: {key: None for key in have if key != emoji}, token
-        )
+
+        def without(have: dict[str, None]) -> dict[str, None]:
+            return {key: None for key in have if key != emoji}
+
+        self._react(session, conversation, draft, without, token, settled)
 
     def _react(
         self,
@@ -185,6 +199,7 @@ class Messaging:
         draft: Draft,
         wanted: Callable[[dict[str, None]], dict[str, None]],
         token: object,
+        settled: Settled | None,
     ) -> None:
         events: list[Event] = []
 
@@ -224,8 +239,8 @@ class Messaging:
                 session.posted(conversation, event, token)
             for event in events:
                 self.delivery.deliver(conversation, event, session)
-            if callable(token):
-                token(events)
+            if settled is not None:
+                settled(events)
 
         self._log.append(Operation(form, done, lambda refusal: session.refused(refusal, token)))
 

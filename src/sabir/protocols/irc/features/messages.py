@@ -45,7 +45,7 @@ class Reacting(Posting):
         super().__init__(posting.reply, posting.pending, posting.target, posting.command)
         self._client = client
 
-    def __call__(self, events: list[Event]) -> None:
+    def settled(self, events: list[Event]) -> None:
         """All entries were made."""
         self._client.turnstile.leave()
         self.pending.one()
@@ -112,9 +112,10 @@ def post(client: Client, conversation: Conversation, draft: Draft, posting: Post
     if draft.kind == Kind.REACTION:
         token = Reacting(posting, client)
         if reaction_taken_back(draft):
-            messaging.remove_reaction(client.session, conversation, draft, draft.relation_key, token)
+            change = messaging.remove_reaction
         else:
-            messaging.add_reaction(client.session, conversation, draft, draft.relation_key, token)
+            change = messaging.add_reaction
+        change(client.session, conversation, draft, draft.relation_key, token, token.settled)
     else:
         messaging.post(client.session, conversation, draft, posting)
 

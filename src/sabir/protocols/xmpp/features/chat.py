@@ -62,7 +62,7 @@ class Reacted(Posted):
     def posted(self, conversation: Conversation, event: Event) -> None:
         """Wait for the whole set."""
 
-    def __call__(self, events: list[Event]) -> None:
+    def settled(self, events: list[Event]) -> None:
         """Take the events; see `Messaging.react`."""
         self._ticket.finish()
 
@@ -171,7 +171,8 @@ def _react(
         to_resource=resource,
     )
     token = Reacted(context, stanza, context.begin())
-    context.place.services.messaging.react(context.session, conversation, draft, accepted.emojis, token)
+    messaging = context.place.services.messaging
+    messaging.react(context.session, conversation, draft, accepted.emojis, token, token.settled)
 
 
 def _receipt(

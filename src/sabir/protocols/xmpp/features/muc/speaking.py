@@ -71,7 +71,7 @@ class Reacting:
         """See `Outcome.refused`."""
         refused(self._context, self._stanza, self._ticket)(refusal)
 
-    def __call__(self, events: list[Event]) -> None:
+    def settled(self, events: list[Event]) -> None:
         """Take the end of it (see `Messaging.react`)."""
         self._ticket.finish()
 
@@ -116,7 +116,8 @@ def _say(context: Context, stanza: Stanza, room: Conversation) -> None:
     elif what == REACTIONS:
         reacting = Reacting(context, stanza, context.begin())
         draft = draft_of(context, room, accepted)
-        services.messaging.react(context.session, room, draft, accepted.emojis, reacting)
+        emojis = accepted.emojis
+        services.messaging.react(context.session, room, draft, emojis, reacting, reacting.settled)
     elif what == SUBJECT:
         ticket = context.begin()
         text = element_of(stanza).child_text("subject") or ""
