@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sabir import __version__
-from sabir.cli import configuration, rooms, server, users
+from sabir.cli import backups, configuration, rooms, server, users
 from sabir.cli.demo import demo
 from sabir.cli.output import out
 
@@ -22,6 +22,8 @@ app.command()(demo)
 app.command()(configuration.quickstart)
 app.command()(server.serve)
 app.command()(server.status)
+app.command()(backups.backup)
+app.command()(backups.restore)
 app.add_typer(configuration.app, name="config")
 app.add_typer(users.app, name="user")
 app.add_typer(rooms.app, name="room")

@@ -1,0 +1,60 @@
+"""`sabir backup` and `sabir restore`."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sabir.app import data as data_folder
+from sabir.base.clock import SystemClock
+from sabir.cli.options import DEFAULT_DATA, Data
+from sabir.cli.output import out, refuse
+from sabir.storage import backup as copies
+from sabir.storage import lock
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy to make; it must not exist.")],
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Copy all messages, accounts and rooms to a file, whether the server runs or not.
+
+    sabir backup sabir-2026-11-24.db
+    """
+    try:
+        copies.backup(data, file)
+    except copies.BackupError as error:
+        refuse(f"{error}.")
+    except (OSError, sqlite3.Error) as error:
+        refuse(f"{file} cannot be written: {error}.")
+    out.print(f"{file}: {file.stat().st_size} bytes.", markup=False)
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A copy that sabir backup made.")],
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Put a copy in the place of what the data folder has; the server must not run.
+
+    Clients notice and read their histories anew; no number is given to two messages.
+
+    sabir restore sabir-2026-11-24.db
+    """
+    try:
+        data_folder.prepare(data)
+        with lock.acquire(data) as held:
+            done = copies.restore(file, held, SystemClock().now_ms())
+    except lock.Locked:
+        refuse(f"A server runs on {data}: stop it first.")
+    except copies.BackupError as error:
+        refuse(f"{error}.")
+    except (OSError, sqlite3.Error) as error:
+        refuse(f"{data} cannot be written: {error}.")
+    out.print(f"Restored, as generation {done.generation} of the log.", markup=False)
+    if done.erased:
+        out.print(f"Erased again, because they were erased since: {done.erased} messages.", markup=False)
+    if done.replaced is not None:
+        out.print(f"What was there before is in {done.replaced}; delete it when all is well.", markup=False)
