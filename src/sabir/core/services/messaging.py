@@ -23,7 +23,7 @@ REMOVED: Final = 32
 REPLY: Final = "reply"
 Settled = Callable[[list[Event]], None]
 """Told of the events of a set of reactions once they are durable; none if nothing changed."""
-_RECENT: Final = 16_384
+_RECENT: Final = 8192
 
 
 class Recent:
@@ -31,37 +31,43 @@ class Recent:
 
     What edits, replies and resent messages mostly name.
 
-    A cache of the store that also knows what is not committed yet. Bounded; oldest out first.
+    A cache of the store that also knows what is not committed yet. It holds the last `_RECENT` entries and at most twice
+    as many: a full generation becomes the old one. (Taking the oldest out of a dict one by one costs more with
+    every one taken: `next(iter())` walks over the holes that they leave.)
     """
 
     def __init__(self) -> None:
         self._by_id: dict[bytes, tuple[int, int, int]] = {}
         self._by_native: dict[tuple[int, bytes], tuple[int, bytes, int]] = {}
+        self._old_by_id: dict[bytes, tuple[int, int, int]] = {}
+        self._old_by_native: dict[tuple[int, bytes], tuple[int, bytes, int]] = {}
 
     def add(self, event: Event) -> None:
         """Note an entry that was numbered."""
-        by_id = self._by_id
-        by_id[event.event_id] = (event.seq, event.actor_id, event.conversation_id)
-        if len(by_id) > _RECENT:
-            del by_id[next(iter(by_id))]
+        if len(self._by_id) >= _RECENT:
+            self._old_by_id, self._by_id = self._by_id, {}
+            self._old_by_native, self._by_native = self._by_native, {}
+        self._by_id[event.event_id] = (event.seq, event.actor_id, event.conversation_id)
         if event.native_id:
-            natives = self._by_native
-            natives[(event.actor_id, event.native_id)] = (event.seq, event.event_id, event.conversation_id)
-            if len(natives) > _RECENT:
-                del natives[next(iter(natives))]
+            key = (int(event.actor_id), event.native_id)
+            self._by_native[key] = (event.seq, event.event_id, event.conversation_id)
 
     def drop(self, event: Event) -> None:
         """Forget an entry whose commit failed."""
+        key = (int(event.actor_id), event.native_id)
         self._by_id.pop(event.event_id, None)
-        self._by_native.pop((event.actor_id, event.native_id), None)
+        self._old_by_id.pop(event.event_id, None)
+        self._by_native.pop(key, None)
+        self._old_by_native.pop(key, None)
 
     def by_id(self, event_id: bytes) -> tuple[int, int, int] | None:
         """Return (seq, actor id, conversation id) of an entry."""
-        return self._by_id.get(event_id)
+        return self._by_id.get(event_id) or self._old_by_id.get(event_id)
 
     def by_native(self, actor_id: int, native_id: bytes) -> tuple[int, bytes, int] | None:
         """Return (seq, event id, conversation id) of the entry to which an actor gave this id."""
-        return self._by_native.get((actor_id, native_id))
+        key = (actor_id, native_id)
+        return self._by_native.get(key) or self._old_by_native.get(key)
 
 
 class Post(Item):

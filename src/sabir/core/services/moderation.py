@@ -37,7 +37,8 @@ from sabir.core.model.state import (
     encode_state,
 )
 from sabir.core.ports import Session
-from sabir.core.services.rooms import Rooms, restore_member, span_row
+from sabir.core.services.membership import restore_member, span_row
+from sabir.core.services.rooms import Rooms
 
 MAX_MASKS = 256
 MAX_TOPIC = 2_000

@@ -23,7 +23,7 @@ from sabir.core.directory import Directory, conversation_row, fold, member_row
 from sabir.core.errors import Refusal
 from sabir.core.log import Log, Operation
 from sabir.core.model.actor import Actor
-from sabir.core.model.changes import SpanRow, StateRow
+from sabir.core.model.changes import StateRow
 from sabir.core.model.conversation import (
     Attendee,
     Conversation,
@@ -42,11 +42,20 @@ from sabir.core.model.signals import (
     Signal,
     Whispered,
 )
-from sabir.core.model.state import Created, MemberChanged, encode_state
+from sabir.core.model.state import Created, encode_state
 from sabir.core.policy import PolicyConfig
 from sabir.core.ports import Session
+from sabir.core.services.membership import (
+    begin_membership,
+    end_membership,
+    put_back,
+    put_session_back,
+    rename,
+    take_out,
+    take_session_out,
+)
 
-MAX_ROOM_NAME: Final = 64
+MAX_NAME: Final = 64
 MAX_NICK: Final = 64
 _NOWHERE: Final[dict[int, Conversation]] = {}
 Refused = Callable[[Refusal], None]
@@ -159,7 +168,7 @@ class Rooms:
             self._attended.setdefault(attendee.actor.id, {})[room.id] = room
             then(joined)
             if session not in self._sessions.all:
-                self.leave(session, room, Cause.QUIT, "", _ignore_left, _ignore)
+                self.leave(session, room, Cause.QUIT, "", _ignore, _ignore)
             told = Attended(room, attendee, joined.first)
             self.tell(room, told, session, about=attendee)
 
@@ -186,12 +195,12 @@ class Rooms:
                 return Refusal.NOT_ATTENDING
             attendee.count -= 1
             gone = attendee.count == 0
-            log.undo(lambda: _return(conversation, attendee, gone))
+            log.undo(lambda: put_session_back(conversation, attendee))
             if gone:
-                _remove(conversation, attendee)
+                take_out(conversation, attendee)
                 member = conversation.members.get(session.actor.id)
                 if cause is Cause.PARTED and member is not None and member.membership is Membership.JOIN:
-                    self._end_membership(log, conversation, member, attendee.nick, reason)
+                    end_membership(log, conversation, member, attendee.nick, reason)
             left.append((attendee, gone))
             return None
 
@@ -214,7 +223,7 @@ class Rooms:
         """End the attendance of a session everywhere: it disconnected."""
         for room in self.attended_by(session.actor):
             if session in room.listeners:
-                self.leave(session, room, cause, reason, _ignore_left, _ignore)
+                self.leave(session, room, cause, reason, _ignore, _ignore)
 
     def rename(
         self,
@@ -238,8 +247,8 @@ class Rooms:
             if refusal is not None:
                 return refusal
             old = attendee.nick
-            _rename(conversation, attendee, nick)
-            log.undo(lambda: _rename(conversation, attendee, old))
+            rename(conversation, attendee, nick)
+            log.undo(lambda: rename(conversation, attendee, old))
             changed.append((attendee, old))
             return None
 
@@ -346,8 +355,8 @@ class Rooms:
         """End an attendance while an item forms; `expel` follows when it is durable."""
         count = attendee.count
         attendee.count = 0
-        _remove(conversation, attendee)
-        log.undo(lambda: _put_back(conversation, attendee, count))
+        take_out(conversation, attendee)
+        log.undo(lambda: put_back(conversation, attendee, count))
 
     def close_if_empty(self, conversation: Conversation) -> None:
         """Destroy a room that was not meant to last once nobody is in it."""
@@ -404,7 +413,7 @@ class Rooms:
             if session in present.sessions:
                 return Joined(conversation, present, created=False, first=False)
             present.count += 1
-            log.undo(lambda: _forget_session(conversation, present))
+            log.undo(lambda: take_session_out(conversation, present))
             return Joined(conversation, present, created=False, first=False)
         refusal = policy.may_join(conversation, actor, key, address, self._config.max_attendees)
         if refusal is None:
@@ -418,10 +427,10 @@ class Rooms:
         attendee.count = 1
         conversation.attendees[actor.id] = attendee
         conversation.nicks[fold(nick)] = actor.id
-        log.undo(lambda: _remove(conversation, attendee))
+        log.undo(lambda: take_out(conversation, attendee))
         member = conversation.members.get(actor.id)
         if durable and (member is None or member.membership is not Membership.JOIN):
-            self._begin_membership(log, conversation, actor, nick)
+            begin_membership(log, conversation, actor, nick)
         return Joined(conversation, attendee, created, first=True)
 
     def _create(self, log: Log, name: str, owner: Actor, nick: str) -> Conversation | Refusal:
@@ -446,36 +455,6 @@ class Rooms:
         )
         log.enter_state(conversation, owner.id, nick, Kind.STATE, encode_state(Created(nick)))
         return conversation
-
-    def _begin_membership(self, log: Log, conversation: Conversation, actor: Actor, nick: str) -> None:
-        before = conversation.members.get(actor.id)
-        role = Role.NONE if before is None else before.role
-        entry = MemberChanged(actor.id, nick, Membership.JOIN, role, role, actor.id, nick)
-        event = log.enter_state(conversation, actor.id, nick, Kind.MEMBER, encode_state(entry))
-        member = Member(actor, role, Membership.JOIN, nick, durable=True)
-        member.since = event.position
-        conversation.members[actor.id] = member
-        log.undo(lambda: restore_member(conversation, actor, before))
-        log.change(member_row(conversation, member))
-        log.change(span_row(conversation, member, 0))
-
-    def _end_membership(
-        self, log: Log, conversation: Conversation, member: Member, nick: str, reason: str
-    ) -> None:
-        actor = member.actor
-        after = Member(actor, member.role, Membership.LEAVE, nick, durable=True)
-        conversation.members[actor.id] = after
-        log.undo(lambda: restore_member(conversation, actor, member))
-        row = member_row(conversation, after)
-        row.gone = after.role is Role.NONE
-        if row.gone:
-            del conversation.members[actor.id]
-        log.change(row)
-        entry = MemberChanged(
-            actor.id, nick, Membership.LEAVE, after.role, member.role, actor.id, nick, reason
-        )
-        event = log.enter_state(conversation, actor.id, nick, Kind.MEMBER, encode_state(entry))
-        log.change(span_row(conversation, member, event.position))
 
     def _forget(self, attendee: Attendee, conversation: Conversation) -> None:
         attended = self._attended.get(attendee.actor.id)
@@ -505,54 +484,9 @@ def is_room_name(name: str) -> bool:
 
     Valid as a JID localpart and, behind `#`, as an IRC channel.
     """
-    if not 0 < len(name) <= MAX_ROOM_NAME or not name.isprintable():
+    if not 0 < len(name) <= MAX_NAME or not name.isprintable():
         return False
     return not any(char in " ,:\"&'/<>@#\\" for char in name)
-
-
-def span_row(conversation: Conversation, member: Member, to_position: int) -> SpanRow:
-    """Return the row of a membership that began at `member.since`; `to_position` 0 while it lasts."""
-    return SpanRow(
-        conversation_id=conversation.id,
-        actor_id=member.actor.id,
-        from_position=member.since,
-        to_position=to_position,
-    )
-
-
-def restore_member(conversation: Conversation, actor: Actor, before: Member | None) -> None:
-    """Put back what `members` held for an actor."""
-    if before is None:
-        conversation.members.pop(actor.id, None)
-    else:
-        conversation.members[actor.id] = before
-
-
-def _remove(conversation: Conversation, attendee: Attendee) -> None:
-    conversation.attendees.pop(attendee.actor.id, None)
-    conversation.nicks.pop(fold(attendee.nick), None)
-
-
-def _put_back(conversation: Conversation, attendee: Attendee, count: int) -> None:
-    attendee.count = count
-    conversation.attendees[attendee.actor.id] = attendee
-    conversation.nicks[fold(attendee.nick)] = attendee.actor.id
-
-
-def _return(conversation: Conversation, attendee: Attendee, gone: bool) -> None:
-    _put_back(conversation, attendee, attendee.count + 1)
-
-
-def _forget_session(conversation: Conversation, attendee: Attendee) -> None:
-    attendee.count -= 1
-    if attendee.count == 0:
-        _remove(conversation, attendee)
-
-
-def _rename(conversation: Conversation, attendee: Attendee, nick: str) -> None:
-    conversation.nicks.pop(fold(attendee.nick), None)
-    attendee.nick = nick
-    conversation.nicks[fold(nick)] = attendee.actor.id
 
 
 def _revive(directory: Directory, conversation: Conversation) -> None:
@@ -560,9 +494,5 @@ def _revive(directory: Directory, conversation: Conversation) -> None:
     directory.rooms[fold(conversation.name)] = conversation
 
 
-def _ignore(refusal: Refusal) -> None:
-    """Nobody waits for the outcome."""
-
-
-def _ignore_left(attendee: Attendee, gone: bool) -> None:
+def _ignore(*outcome: object) -> None:
     """Nobody waits for the outcome."""

@@ -173,3 +173,17 @@ def _check(text: str, forbidden: frozenset[str]) -> None:
             raise JidSyntaxError("text of both directions")
         if not (stringprep.in_table_d1(text[0]) and stringprep.in_table_d1(text[-1])):
             raise JidSyntaxError("text of both directions")
+
+
+def jid_of(text: str) -> Jid | None:
+    """Return the address that `text` is, or None if it is none."""
+    try:
+        return parse_jid(text)
+    except JidSyntaxError:
+        return None
+
+
+def domain_of(text: str) -> str:
+    """Return the domain of an address, empty if `text` is none."""
+    jid = jid_of(text)
+    return "" if jid is None else jid.domain

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from sabir.core.services.rooms import MAX_ROOM_NAME
+from sabir.core.services.rooms import MAX_NAME
 from sabir.protocols.irc.codec.names import MAX_NICK, fold
 from sabir.protocols.irc.features.channels import MAX_TARGETS
 from sabir.protocols.irc.features.client import Client, Network
@@ -27,7 +27,7 @@ def isupport(network: Network) -> list[str]:
         "CASEMAPPING=ascii",
         f"CHANLIMIT=#:{config.max_channels}",
         "CHANMODES=b,k,l,imnst",
-        f"CHANNELLEN={MAX_ROOM_NAME}",
+        f"CHANNELLEN={MAX_NAME}",
         "CHANTYPES=#",
         f"CHATHISTORY={config.max_history}",
         "ELIST=MNU",

@@ -16,7 +16,7 @@ from sabir.protocols.xmpp.codec import (
 )
 from sabir.protocols.xmpp.config import XmppConfig
 from sabir.protocols.xmpp.errors import STANZA_ERRORS, StanzaError, StreamCondition, StreamError
-from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, parse_jid, parse_jid_bytes, prepare_local
+from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, domain_of, jid_of, parse_jid_bytes, prepare_local
 from sabir.protocols.xmpp.machine import login
 from sabir.protocols.xmpp.machine.management import NAMESPACE as MANAGEMENT
 from sabir.protocols.xmpp.machine.management import REQUEST, Management
@@ -279,7 +279,7 @@ class Machine:
             raise StreamError(
                 StreamCondition.IMPROPER_ADDRESSING, "Say to which domain."
             )  # RFC 6120 §4.9.3.7
-        if _domain_of(to) != self._domain:
+        if domain_of(to) != self._domain:
             raise StreamError(StreamCondition.HOST_UNKNOWN)  # RFC 6120 §4.9.3.6
         version = (element.get("version") or "0.9").partition(".")[0]
         if not version.isdecimal() or int(version[:4]) < 1:
@@ -432,7 +432,7 @@ class Machine:
         except JidSyntaxError:
             self._refuse_login("not-authorized", "", events)
             return
-        if success.authzid and _jid_of(success.authzid) != own:
+        if success.authzid and jid_of(success.authzid) != own:
             self._refuse_login(
                 "invalid-authzid", "Nobody may act for another here.", events
             )  # RFC 6120 §6.5.6
@@ -495,17 +495,3 @@ def _number(text: str | None) -> int:
     if text is None or not text.isdecimal() or len(text) > 10:
         raise StreamError(StreamCondition.BAD_FORMAT, "A count is missing.")
     return int(text)
-
-
-def _domain_of(text: str) -> str:
-    try:
-        return parse_jid(text).domain
-    except JidSyntaxError:
-        return ""
-
-
-def _jid_of(text: str) -> Jid | None:
-    try:
-        return parse_jid(text)
-    except JidSyntaxError:
-        return None

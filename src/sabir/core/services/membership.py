@@ -1,0 +1,91 @@
+"""Who belongs to a room and who is in it: changes to memory while an item forms, and how to take them back."""
+
+from __future__ import annotations
+
+from sabir.core.directory import fold, member_row
+from sabir.core.log import Log
+from sabir.core.model.actor import Actor
+from sabir.core.model.changes import SpanRow
+from sabir.core.model.conversation import Attendee, Conversation, Member, Membership, Role
+from sabir.core.model.event import Kind
+from sabir.core.model.state import MemberChanged, encode_state
+
+
+def begin_membership(log: Log, conversation: Conversation, actor: Actor, nick: str) -> None:
+    """Make an actor a member who joined for good, while an item forms."""
+    before = conversation.members.get(actor.id)
+    role = Role.NONE if before is None else before.role
+    entry = MemberChanged(actor.id, nick, Membership.JOIN, role, role, actor.id, nick)
+    event = log.enter_state(conversation, actor.id, nick, Kind.MEMBER, encode_state(entry))
+    member = Member(actor, role, Membership.JOIN, nick, durable=True)
+    member.since = event.position
+    conversation.members[actor.id] = member
+    log.undo(lambda: restore_member(conversation, actor, before))
+    log.change(member_row(conversation, member))
+    log.change(span_row(conversation, member, 0))
+
+
+def end_membership(log: Log, conversation: Conversation, member: Member, nick: str, reason: str) -> None:
+    """End a membership by the member's own will, while an item forms; a role that was given stays."""
+    actor = member.actor
+    after = Member(actor, member.role, Membership.LEAVE, nick, durable=True)
+    conversation.members[actor.id] = after
+    log.undo(lambda: restore_member(conversation, actor, member))
+    row = member_row(conversation, after)
+    row.gone = after.role is Role.NONE
+    if row.gone:
+        del conversation.members[actor.id]
+    log.change(row)
+    entry = MemberChanged(actor.id, nick, Membership.LEAVE, after.role, member.role, actor.id, nick, reason)
+    event = log.enter_state(conversation, actor.id, nick, Kind.MEMBER, encode_state(entry))
+    log.change(span_row(conversation, member, event.position))
+
+
+def span_row(conversation: Conversation, member: Member, to_position: int) -> SpanRow:
+    """Return the row of a membership that began at `member.since`; `to_position` 0 while it lasts."""
+    return SpanRow(
+        conversation_id=conversation.id,
+        actor_id=member.actor.id,
+        from_position=member.since,
+        to_position=to_position,
+    )
+
+
+def restore_member(conversation: Conversation, actor: Actor, before: Member | None) -> None:
+    """Put back what `members` held for an actor."""
+    if before is None:
+        conversation.members.pop(actor.id, None)
+    else:
+        conversation.members[actor.id] = before
+
+
+def take_out(conversation: Conversation, attendee: Attendee) -> None:
+    """Take an attendee out of the roster."""
+    conversation.attendees.pop(attendee.actor.id, None)
+    conversation.nicks.pop(fold(attendee.nick), None)
+
+
+def put_back(conversation: Conversation, attendee: Attendee, count: int) -> None:
+    """Put an attendee back, with so many sessions."""
+    attendee.count = count
+    conversation.attendees[attendee.actor.id] = attendee
+    conversation.nicks[fold(attendee.nick)] = attendee.actor.id
+
+
+def put_session_back(conversation: Conversation, attendee: Attendee) -> None:
+    """Undo the leaving of one session."""
+    put_back(conversation, attendee, attendee.count + 1)
+
+
+def take_session_out(conversation: Conversation, attendee: Attendee) -> None:
+    """Undo the joining of one session."""
+    attendee.count -= 1
+    if attendee.count == 0:
+        take_out(conversation, attendee)
+
+
+def rename(conversation: Conversation, attendee: Attendee, nick: str) -> None:
+    """Show an attendee under another nick."""
+    conversation.nicks.pop(fold(attendee.nick), None)
+    attendee.nick = nick
+    conversation.nicks[fold(nick)] = attendee.actor.id
