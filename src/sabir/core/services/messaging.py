@@ -31,8 +31,8 @@ class Recent:
 
     What edits, replies and resent messages mostly name.
 
-    A cache of the store that also knows what is not committed yet. It holds the last `_RECENT` entries and at most twice
-    as many: a full generation becomes the old one. (Taking the oldest out of a dict one by one costs more with
+    A cache of the store that also knows what is not committed yet. It holds the last `_RECENT` entries and at most
+    twice as many: a full generation becomes the old one. (Taking the oldest out of a dict one by one costs more with
     every one taken: `next(iter())` walks over the holes that they leave.)
     """
 
