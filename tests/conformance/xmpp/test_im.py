@@ -29,6 +29,27 @@ def condition(stanza: Element) -> str:
 # Messages
 
 
+@pytest.mark.spec("RFC 6121 §5")
+def test_bodies_subject_and_thread_of_a_message_arrive_as_they_were_sent(server: XmppServer) -> None:
+    romeo, juliet = server.log_in("romeo"), server.log_in("juliet")
+    juliet.hear()
+
+    romeo.say(
+        "<message to='juliet@localhost' type='chat' xml:lang='en'><subject>Balcony</subject>"
+        "<body>Art thou not Romeo?</body><body xml:lang='cs'>Nejsi ty Romeo?</body>"
+        "<thread parent='t1'>t2</thread></message>"
+    )
+
+    (message,) = juliet.hear()
+    assert message.child_text("subject") == "Balcony"
+    spoken = [element for element in message.elements() if element.name == "body"]
+    assert [body.text() for body in spoken] == ["Art thou not Romeo?", "Nejsi ty Romeo?"]
+    thread = message.find("thread")
+    assert thread is not None
+    assert (thread.get("parent"), thread.text()) == ("t1", "t2")
+    assert message.get("type") == "chat"
+
+
 @pytest.mark.spec("RFC 6121 §8.5.2.1.1")
 def test_a_message_to_a_bare_address_reaches_the_available_resources(server: XmppServer) -> None:
     romeo = server.log_in("romeo")
