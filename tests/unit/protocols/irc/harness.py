@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from typing import cast
 
+from tests.unit.core.fakes import World
+
 from sabir.app.passwords import Passwords
 from sabir.base.clock import MonotonicClock
 from sabir.base.secret import Secret
@@ -20,7 +22,6 @@ from sabir.protocols.irc.config import IrcConfig
 from sabir.protocols.irc.server import IrcFrontEnd, front_end
 from sabir.protocols.irc.session import IrcSession
 from sabir.protocols.irc.types.line import Line
-from tests.unit.core.fakes import World
 
 PASSWORD = "correct horse"
 DOOR = Door(name="irc", port=6667, tls=Tls.NONE)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sabir.protocols.irc.codec.lines import MAX_CLIENT_TAG_BYTES, Decoder
+from sabir.protocols.irc.codec.lines import MAX_CLIENT_TAG_BYTES, MAX_TEXT_BYTES, Decoder
 from sabir.protocols.irc.codec.tags import escape
 from sabir.protocols.irc.machine.batches import BatchError, OpenBatch, open_batch
 from sabir.protocols.irc.machine.flood import Allowance
@@ -289,7 +289,8 @@ class Machine(Outbox):
         if not line.params:
             self.send_line(self.numeric("461", "CAP", "Not enough parameters"))
             return
-        answers = self._negotiation.answer(line.params, self.is_registered)
+        room_bytes = MAX_TEXT_BYTES - len(f":{self.server} CAP {self.nick} ".encode())
+        answers = self._negotiation.answer(line.params, self.is_registered, room_bytes)
         if answers is None:
             self.send_line(self.numeric("410", line.params[0], "Invalid CAP command"))
             return

@@ -5,7 +5,6 @@ from typing import Final
 from sabir.protocols.irc.types.capabilities import BITS, CAP_NOTIFY
 
 _VALUES_SINCE: Final = 302
-_ROOM_BYTES: Final = 400  # for the names in one line of a long list
 
 
 class Negotiation:
@@ -20,16 +19,20 @@ class Negotiation:
         self.is_open = False
         """Whether the client has to end negotiation before it is registered."""
 
-    def answer(self, params: list[str], is_registered: bool) -> list[str] | None:
-        """Return the replies to CAP, each from the subcommand on, or None if there is no such subcommand."""
+    def answer(self, params: list[str], is_registered: bool, room_bytes: int) -> list[str] | None:
+        """Return the replies to CAP, each from the subcommand on, or None if there is no such subcommand.
+
+        `room_bytes` is what fits a line after the nick. A list that fits one line is sent as one: there are
+        clients that take the first of several for the whole (pydle 1.2).
+        """
         subcommand = params[0].upper()
         argument = params[1] if len(params) > 1 else ""
         if subcommand == "LS":
             self.is_open = not is_registered
-            return self._list_offered(argument)
+            return self._list_offered(argument, room_bytes)
         if subcommand == "LIST":
             names = [name for name in self._offered if self.enabled & BITS[name]]
-            return self._spread("LIST", names)
+            return self._spread("LIST", names, room_bytes)
         if subcommand == "REQ":
             self.is_open = not is_registered
             return [self._request(argument)]
@@ -51,25 +54,24 @@ class Negotiation:
             return f"DEL :{name}"
         return f"NEW :{name}={value}" if value and self.version >= _VALUES_SINCE else f"NEW :{name}"
 
-    def _list_offered(self, argument: str) -> list[str]:
+    def _list_offered(self, argument: str, room_bytes: int) -> list[str]:
         asked = int(argument) if argument.isascii() and argument.isdigit() and len(argument) < 6 else 0
         self.version = max(self.version, asked)
         if asked >= _VALUES_SINCE:
             self.enabled |= CAP_NOTIFY  # implied by 302
         if asked < _VALUES_SINCE:
             return ["LS :" + " ".join(self._offered)]
-        return self._spread(
-            "LS", [f"{name}={value}" if value else name for name, value in self._offered.items()]
-        )
+        names = [f"{name}={value}" if value else name for name, value in self._offered.items()]
+        return self._spread("LS", names, room_bytes)
 
-    def _spread(self, subcommand: str, names: list[str]) -> list[str]:
+    def _spread(self, subcommand: str, names: list[str], room_bytes: int) -> list[str]:
         """Return the list in as many lines as it needs; all but the last have a "*"."""
         if self.version < _VALUES_SINCE:
             return [f"{subcommand} :{' '.join(names)}"]
         rows: list[list[str]] = [[]]
         size = 0
         for name in names:
-            if size + len(name) > _ROOM_BYTES:
+            if size + len(name) > room_bytes - len(subcommand) - len(" * :"):
                 rows.append([])
                 size = 0
             rows[-1].append(name)

@@ -16,7 +16,6 @@ NO_IMPLICIT_NAMES: Final = 1 << 10
 READ_MARKER: Final = 1 << 11
 ECHO_MESSAGE: Final = 1 << 12
 EXTENDED_JOIN: Final = 1 << 13
-EXTENDED_MONITOR: Final = 1 << 14
 INVITE_NOTIFY: Final = 1 << 15
 LABELED_RESPONSE: Final = 1 << 16
 MESSAGE_TAGS: Final = 1 << 17
@@ -42,7 +41,6 @@ BITS: Final[dict[str, int]] = {
     "draft/read-marker": READ_MARKER,
     "echo-message": ECHO_MESSAGE,
     "extended-join": EXTENDED_JOIN,
-    "extended-monitor": EXTENDED_MONITOR,
     "invite-notify": INVITE_NOTIFY,
     "labeled-response": LABELED_RESPONSE,
     "message-tags": MESSAGE_TAGS,
