@@ -95,6 +95,7 @@ def test_a_message_to_a_resource_that_is_gone_goes_to_the_others(server: XmppSer
 
 
 @pytest.mark.spec("RFC 6121 §8.5.2.2.1")
+@pytest.mark.spec("XEP-0203 §3")
 def test_a_message_to_somebody_offline_waits_for_her_with_its_time(server: XmppServer) -> None:
     romeo = server.log_in("romeo")
     romeo.say(*[f"<message to='juliet@localhost' type='chat'><body>{n}</body></message>" for n in range(250)])
@@ -322,6 +323,7 @@ def test_only_the_writer_may_retract(server: XmppServer) -> None:
 
 @pytest.mark.spec("XEP-0280 §7")
 @pytest.mark.spec("XEP-0280 §8")
+@pytest.mark.spec("XEP-0297 §4")
 def test_other_devices_get_copies_of_what_is_sent_and_received(server: XmppServer) -> None:
     romeo, juliet = server.log_in("romeo"), server.log_in("juliet", "balcony")
     chamber = server.log_in("juliet", "chamber")
