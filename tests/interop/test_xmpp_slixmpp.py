@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 import slixmpp
 from slixmpp.exceptions import IqError
 from tests.interop.conftest import PASSWORD, RunningServer
+
+from sabir.protocols.xmpp.client import ClientStream, Phase
 
 TIMEOUT_S = 20
 PLUGINS = (
@@ -156,6 +159,23 @@ def test_another_device_gets_copies(running: RunningServer) -> None:
         await phone.disconnect()
 
     play(running, scene)
+
+
+@pytest.mark.spec("XEP-0368 §2")
+def test_a_client_connects_by_tls_from_the_first_byte(running: RunningServer) -> None:
+    context = ssl.create_default_context(cafile=running.certificate)
+    context.set_alpn_protocols(["xmpp-client"])
+    address = ("127.0.0.1", running.ports["xmpp-tls"])
+    with (
+        socket.create_connection(address, timeout=TIMEOUT_S) as plain,
+        context.wrap_socket(plain, server_hostname=running.domain) as tls,
+    ):
+        assert tls.selected_alpn_protocol() == "xmpp-client"
+        stream = ClientStream(running.domain, "nurse", PASSWORD, resource="tls")
+        while stream.phase is Phase.NEGOTIATING:
+            tls.sendall(stream.drain())
+            stream.receive(tls.recv(65_536))
+        assert stream.jid == f"nurse@{running.domain}/tls"
 
 
 @pytest.mark.logs_errors

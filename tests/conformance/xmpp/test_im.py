@@ -50,6 +50,7 @@ def test_bodies_subject_and_thread_of_a_message_arrive_as_they_were_sent(server:
     assert message.get("type") == "chat"
 
 
+@pytest.mark.spec("RFC 6121 §5.2")
 @pytest.mark.spec("RFC 6121 §8.5.2.1.1")
 def test_a_message_to_a_bare_address_reaches_the_available_resources(server: XmppServer) -> None:
     romeo = server.log_in("romeo")
@@ -95,6 +96,7 @@ def test_a_message_to_a_resource_that_is_gone_goes_to_the_others(server: XmppSer
 
 
 @pytest.mark.spec("RFC 6121 §8.5.2.2.1")
+@pytest.mark.spec("XEP-0203 §3")
 @pytest.mark.spec("XEP-0203 §3")
 def test_a_message_to_somebody_offline_waits_for_her_with_its_time(server: XmppServer) -> None:
     romeo = server.log_in("romeo")
@@ -155,6 +157,20 @@ def test_an_error_is_never_answered_with_an_error(server: XmppServer) -> None:
     romeo.say("<presence to='nobody@localhost' type='error'/>")
 
     assert romeo.hear() == []
+
+
+@pytest.mark.spec("XEP-0297 §3")
+def test_a_forwarded_message_stays_what_it_was(server: XmppServer) -> None:
+    romeo, juliet = server.log_in("romeo"), server.log_in("juliet")
+    forwarded = (
+        "<forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay' stamp='2010-07-10T23:08:25Z'/>"
+        "<message xmlns='jabber:client' from='nurse@localhost/x' to='romeo@localhost'><body>Peter!</body>"
+        "<stanza-id xmlns='urn:xmpp:sid:0' by='romeo@localhost' id='1'/></message></forwarded>"
+    )
+
+    romeo.say(f"<message to='juliet@localhost' type='chat'><body>read</body>{forwarded}</message>")
+
+    assert juliet.hear()[0].find("forwarded", "urn:xmpp:forward:0") == xml(forwarded)
 
 
 def test_unknown_namespaces_pass_untouched(server: XmppServer) -> None:
