@@ -57,6 +57,7 @@ def shorten_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"sabir.storage.sqlite.{module}.SEGMENT_ROWS", 7)
     monkeypatch.setattr("sabir.storage.sqlite.indexing.STEP_ROWS", 5)
     monkeypatch.setattr("sabir.storage.sqlite.indexing.ROWS_PER_STEP", 0.5)
+    monkeypatch.setattr("sabir.storage.sqlite.indexing.URGENT_ROWS_PER_STEP", 0.1)
     monkeypatch.setattr("sabir.storage.sqlite.indexing.MERGE_RUNS", 3)
     monkeypatch.setattr("sabir.storage.sqlite.indexing.URGENT_RUNS", 3)
     monkeypatch.setattr("sabir.storage.sqlite.counters.MOST_ENTRIES", 20)

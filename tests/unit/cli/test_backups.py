@@ -21,7 +21,7 @@ def data(tmp_path: Path) -> Path:
 def names(data: Path) -> list[str]:
     return [
         each["name"]
-        for each in json.loads(sabir("user", "list", "--json", "--data", data).stdout)["accounts"]
+        for each in json.loads(sabir("user", "list", "--json", "--data", data).stdout)["users"]
     ]
 
 

@@ -13,7 +13,6 @@ The counters of a stretch are counted when it is a run, and written later still.
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -26,12 +25,12 @@ from sabir.storage.sqlite.counters import Counters
 from sabir.storage.sqlite.segment import SEGMENT_ROWS, Segment
 from sabir.storage.sqlite.statements import Bulk, insert_into
 
-log = logging.getLogger(__name__)
-
 STEP_ROWS: Final = 512
 """Rows of one step: a millisecond or two, which the next batch may have to wait."""
 ROWS_PER_STEP: Final = 128
 """A busy writer takes one step for so many entries appended: twice what a segment needs."""
+URGENT_ROWS_PER_STEP: Final = 32
+"""As many steps as it takes to merge as fast as is appended, where there are too many runs."""
 MERGE_RUNS: Final = 16
 """So many runs of one level become one of the next: 10 million entries are in about 20 runs."""
 URGENT_RUNS: Final = 32
@@ -100,7 +99,7 @@ class Indexing:
 
     def keep_up(self, connection: sqlite3.Connection, appended: int) -> None:
         """Take the steps that so many appended entries call for."""
-        self._credit += appended / ROWS_PER_STEP
+        self._credit += appended / (URGENT_ROWS_PER_STEP if self._is_urgent() else ROWS_PER_STEP)
         while self._credit >= 1.0 and self.has_work(connection):
             self._credit -= 1.0
             self.step()
@@ -188,7 +187,7 @@ class Indexing:
             left = True
             while left:
                 with transaction(connection):
-                    left = merging.delete_some(connection, table, run, STEP_ROWS)
+                    left = merging.delete_some(connection, table, run, 4 * STEP_ROWS)
                 yield
         self._garbage.remove(run)
 

@@ -97,11 +97,16 @@ def find_native(
         seq = segment.native(actor_id, native_id, protocol)
         if seq:
             return seq
-    for run in reversed(runs.all_runs(connection)):
-        seq = runs.native(connection, run.run, actor_id, native_id, protocol)
-        if seq:
-            return seq
-    return 0
+    # One transaction: between two statements a merge may end, and the runs that it read may go.
+    connection.execute("BEGIN")
+    try:
+        for run in reversed(runs.all_runs(connection)):
+            seq = runs.native(connection, run.run, actor_id, native_id, protocol)
+            if seq:
+                return seq
+        return 0
+    finally:
+        connection.execute("COMMIT")
 
 
 def relations_of(connection: sqlite3.Connection, seqs: Sequence[int]) -> list[RelationRow]:

@@ -1,0 +1,114 @@
+"""A crash after any step of the index, and how many runs there are at last."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from tests.contract.conftest import Place, shorten_runs
+from tests.support.chronicle import Chronicle, read_page
+from tests.support.loop import LoadedStore
+
+from sabir.core.ports import PageQuery
+from sabir.storage.config import StorageConfig
+from sabir.storage.sqlite import connections, runs, snapshots
+from sabir.storage.sqlite.indexing import Indexing
+
+
+def held_to(chronicle: Chronicle, opened: LoadedStore) -> None:
+    """Compare a store with what was written: counters, pages, ids."""
+    heads = {row[0]: (row[1], row[3], row[4]) for row in opened.snapshot.heads if row[1]}
+    assert heads == {number: tuple(head) for number, head in chronicle.heads.items()}
+    assert {row.id: row.box_head for row in opened.snapshot.accounts if row.box_head} == chronicle.boxes
+    for newest in (True, False):
+        for query in (
+            *(PageQuery(conversation_id=each, newest=newest, limit=500) for each in (11, 12, 21)),
+            *(PageQuery(account_id=each, newest=newest, limit=9) for each in (1, 2)),
+        ):
+            page = read_page(opened, query)
+            assert ([event.seq for event in page.events], page.complete) == chronicle.page(query)
+    for event in chronicle.events:
+        found = opened.store.find_native("test", event.actor_id, event.native_id)
+        assert found == chronicle.native(event.actor_id, event.native_id)
+
+
+def test_a_crash_after_any_step_of_the_index_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chronicle = Chronicle(LoadedStore(tmp_path / "data"))
+    for number in range(80):
+        chronicle.post((11, 12, 21)[number % 3], native_id=b"n%d" % (number % 50), actor=1 + number % 2)
+    chronicle.opened.close()
+    shorten_runs(monkeypatch)
+    database = tmp_path / "data" / connections.FILE_NAME
+    connection = connections.open_writer(database, StorageConfig())
+    recent = snapshots.Recent(connection)
+    indexing = Indexing(recent.counters, recent.segments, recent.latest)
+    indexing.open(connection)
+    steps = 0
+
+    while indexing.has_work(connection):
+        indexing.step()
+        steps += 1
+        if steps % 4 == 0:
+            # What is on the disk when the process is killed now.
+            crashed = tmp_path / f"crashed{steps}"
+            crashed.mkdir()
+            for suffix in ("", "-wal"):
+                shutil.copyfile(f"{database}{suffix}", crashed / f"{connections.FILE_NAME}{suffix}")
+            opened = LoadedStore(crashed)
+            held_to(chronicle, opened)
+            opened.close()
+            shutil.rmtree(crashed)
+
+    assert steps > 40
+    complete = runs.all_runs(connection)
+    assert {run.level for run in complete} >= {1, 2}
+    listed = {run.run for run in complete}
+    for table in ("ix_conversation", "native_ids"):
+        assert {run for (run,) in connection.execute(f"SELECT DISTINCT run FROM {table}")} <= listed
+    connection.close()
+
+
+def test_what_a_crash_left_of_a_run_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten_runs(monkeypatch)
+    place = Place(tmp_path / "data")
+    chronicle = Chronicle(place.open())
+    chronicle.post(11)
+    chronicle.opened.close()
+    with sqlite3.connect(tmp_path / "data" / connections.FILE_NAME) as connection:
+        connection.executemany(
+            "INSERT INTO ix_conversation VALUES (77, 11, ?, 1, 1)", [(n,) for n in range(50)]
+        )
+    connection.close()
+    place.forget()
+    chronicle.attach(place.open())
+
+    for _ in range(100):
+        chronicle.post(11)
+    place.close()
+
+    with sqlite3.connect(tmp_path / "data" / connections.FILE_NAME) as connection:
+        assert connection.execute("SELECT count(*) FROM ix_conversation WHERE run = 77").fetchone() == (0,)
+    connection.close()
+
+
+def test_the_runs_stay_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten_runs(monkeypatch)
+    place = Place(tmp_path / "data")
+    chronicle = Chronicle(place.open())
+
+    for _ in range(50):
+        batch = chronicle.batch()
+        for _ in range(20):
+            chronicle.say(batch, 11)
+        assert chronicle.commit(batch) is None
+    assert len(read_page(chronicle.opened, PageQuery(conversation_id=11, limit=5000)).events) == 1000
+    place.close()
+
+    connection = sqlite3.connect(tmp_path / "data" / connections.FILE_NAME)
+    # 143 segments of 7, merged by threes: at most 2 or 3 of each level, and some under way.
+    assert len(runs.all_runs(connection)) < 30
+    connection.close()
