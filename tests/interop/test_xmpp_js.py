@@ -1,0 +1,64 @@
+"""`@xmpp/client`, the library that web and Node programs use, logs in over TLS, talks and reads history."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.interop.conftest import PASSWORD, RunningServer
+
+NODE: Final = Path(__file__).with_name("node")
+TIMEOUT_S: Final = 120
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library, in a folder of its own."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("no npm here")
+    folder = tmp_path_factory.mktemp("node")
+    for file in NODE.iterdir():
+        if file.is_file():
+            shutil.copy(file, folder)
+    done = subprocess.run(
+        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip(f"npm cannot install: {done.stderr[-200:]}")
+    return folder
+
+
+def test_two_clients_talk_over_tls_and_find_it_in_their_archive(
+    running: RunningServer, installed: Path
+) -> None:
+    command = ["node", "xmpp.mjs", running.domain, str(running.ports["xmpp"]), PASSWORD]
+
+    done = subprocess.run(
+        command,
+        cwd=installed,
+        env={**os.environ, "NODE_EXTRA_CA_CERTS": str(running.certificate)},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert seen["addresses"] == [f"mercutio@{running.domain}/node", f"nurse@{running.domain}/node"]
+    assert seen["rosters"] == ["jabber:client", "jabber:client"]
+    assert seen["body"] == "God save you, fair gentlewoman."
+    assert seen["from"] == f"mercutio@{running.domain}/node"
+    assert {"id": seen["stanzaId"], "body": seen["body"]} in seen["results"]
+    assert seen["complete"] == "true"
