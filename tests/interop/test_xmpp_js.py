@@ -57,7 +57,7 @@ def test_two_clients_talk_over_tls_and_find_it_in_their_archive(
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     assert seen["addresses"] == [f"mercutio@{running.domain}/node", f"nurse@{running.domain}/node"]
-    assert seen["rosters"] == ["jabber:client", "jabber:client"]
+    assert seen["rosters"] == ["jabber:iq:roster", "jabber:iq:roster"]
     assert seen["body"] == "God save you, fair gentlewoman."
     assert seen["from"] == f"mercutio@{running.domain}/node"
     assert {"id": seen["stanzaId"], "body": seen["body"]} in seen["results"]
