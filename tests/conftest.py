@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+# Servers and commands that tests start are of the same sources, unless the caller chose an installed Sabir.
+os.environ.setdefault("PYTHONPATH", str(Path(__file__).parents[1] / "src"))
 
 
 class _Errors(logging.Handler):
