@@ -343,9 +343,10 @@ def test_a_client_that_cannot_ask_is_shown_history_when_it_joins(net: Net) -> No
     ada = net.login("ada")
     ada.send("JOIN #lobby", "PRIVMSG #lobby :before")
 
-    shown = net.login("bob").send("JOIN #lobby")
+    shown = net.login("bob").send("JOIN #lobby", "PRIVMSG #lobby :after")
 
     assert shown[-1] == ":ada!ada@irc.example PRIVMSG #lobby :before"
+    assert ada.took()[-1] == ":bob!bob@irc.example PRIVMSG #lobby :after"
 
 
 @pytest.mark.spec("IRCv3 read-marker")

@@ -141,6 +141,8 @@ class Channel:
         """As the client was last told."""
         self.kept: list[Event] | None = None
         """What is said while the client is still being shown what was said before it joined."""
+        self.posted: Final[set[int]] = set()
+        """Log numbers of what the client itself says meanwhile."""
 
 
 class Client:

@@ -265,14 +265,16 @@ def replay(client: Client, channel: Channel) -> None:
         return
     channel.kept = []
     client.replaying += 1
-    query = PageQuery(limit=limit, newest=True, kinds=MESSAGES)
+    head = client.network.services.log.head_seq
+    query = PageQuery(before_seq=head + 1, limit=limit, newest=True, kinds=MESSAGES)
 
     def then(page: Page) -> None:
         kept, channel.kept = channel.kept or [], None
         client.replaying -= 1
         if client.is_gone:
             return
-        later = {event.seq for event in kept}
+        later = {event.seq for event in kept} | channel.posted
+        channel.posted.clear()
         events = [event for event in page.events if event.seq not in later]
         rows = _rows(client, channel.conversation, events, page)
         if rows and client.machine.knows_batches:

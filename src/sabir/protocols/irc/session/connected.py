@@ -284,6 +284,10 @@ class IrcSession:
             client.turnstile.leave()
         if not conversation.is_room and self.account is not None:
             self._network.services.devices.delivered(self.account, event.seq)
+        if client.replaying and conversation.is_room:
+            channel = client.channels.get(conversation.id)
+            if channel is not None and channel.kept is not None:
+                channel.posted.add(event.seq)
         if client.caps & ECHO_MESSAGE and not client.is_gone:
             data = event.cache.get(client.variant_key)
             if data is None:
