@@ -20,8 +20,7 @@ def data(tmp_path: Path) -> Path:
 
 def names(data: Path) -> list[str]:
     return [
-        each["name"]
-        for each in json.loads(sabir("user", "list", "--json", "--data", data).stdout)["users"]
+        each["name"] for each in json.loads(sabir("user", "list", "--json", "--data", data).stdout)["users"]
     ]
 
 
