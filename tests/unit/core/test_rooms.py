@@ -334,3 +334,36 @@ def test_nobody_attends_more_rooms_than_policy_allows() -> None:
     assert [refusal_of_join(world, ada, room) for room in ("a", "b", "c")] == [None, None, Refusal.TOO_MANY]
     assert refusal_of_join(world, phone, "b") is None
     assert sorted(room.name for room in world.services.rooms.attended_by(ada.actor)) == ["a", "b"]
+
+
+def test_a_session_that_joins_twice_at_once_attends_once() -> None:
+    world = World()
+    ada, phone, bob = world.session("ada"), world.session("ada", "phone"), world.session("bob")
+    room = world.join(bob, "lobby")
+    for _ in range(2):
+        world.services.rooms.join(ada, "lobby", "ada", nothing, fail)
+    world.scheduler.run()
+    refusals: list[Refusal] = []
+    for _ in range(2):
+        world.services.rooms.leave(ada, room, Cause.QUIT, "", nothing, refusals.append)
+    world.scheduler.run()
+    assert ada.actor.id not in room.attendees
+    assert refusals == [Refusal.NOT_ATTENDING]
+
+    world.join(ada, "lobby")
+    world.join(phone, "lobby")
+    for _ in range(2):
+        world.services.rooms.leave(ada, room, Cause.QUIT, "", nothing, refusals.append)
+    world.scheduler.run()
+    assert list(room.attendees[phone.actor.id].sessions) == [phone]
+
+
+def test_a_join_that_is_taken_back_leaves_the_other_sessions() -> None:
+    world = World()
+    ada, phone = world.session("ada"), world.session("ada", "phone")
+    room = world.join(ada, "lobby")
+    world.store.errors = [StoreError("disk full")]
+    world.services.messaging.post(ada, room, Draft("test", b"makes the batch one of writing"))
+
+    assert refusal_of_join(world, phone, "lobby") is Refusal.STORAGE_FAILED
+    assert list(room.attendees[ada.actor.id].entered) == [ada]

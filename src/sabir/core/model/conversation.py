@@ -143,7 +143,7 @@ class Attendee:
         self.role = role
         self.occupant_id = occupant_id
         self.joined_ms = joined_ms
-        self.count = 0
+        self.entered: dict[Session, None] = {}
         """Sessions that have joined, those included whose join still waits for its commit; `sessions` has the
         others.
         """

@@ -9,6 +9,7 @@ from sabir.core.model.changes import SpanRow
 from sabir.core.model.conversation import Attendee, Conversation, Member, Membership, Role
 from sabir.core.model.event import Kind
 from sabir.core.model.state import MemberChanged, encode_state
+from sabir.core.ports import Session
 
 
 def begin_membership(log: Log, conversation: Conversation, actor: Actor, nick: str) -> None:
@@ -65,23 +66,21 @@ def take_out(conversation: Conversation, attendee: Attendee) -> None:
     conversation.nicks.pop(fold(attendee.nick), None)
 
 
-def put_back(conversation: Conversation, attendee: Attendee, count: int) -> None:
-    """Put an attendee back, with so many sessions."""
-    attendee.count = count
+def put_back(conversation: Conversation, attendee: Attendee, entered: dict[Session, None]) -> None:
+    """Put an attendee back, with these sessions."""
+    attendee.entered = entered
     conversation.attendees[attendee.actor.id] = attendee
     conversation.nicks[fold(attendee.nick)] = attendee.actor.id
 
 
-def put_session_back(conversation: Conversation, attendee: Attendee) -> None:
+def put_session_back(conversation: Conversation, attendee: Attendee, session: Session) -> None:
     """Undo the leaving of one session."""
-    put_back(conversation, attendee, attendee.count + 1)
+    put_back(conversation, attendee, {**attendee.entered, session: None})
 
 
-def take_session_out(conversation: Conversation, attendee: Attendee) -> None:
-    """Undo the joining of one session."""
-    attendee.count -= 1
-    if attendee.count == 0:
-        take_out(conversation, attendee)
+def take_session_out(attendee: Attendee, session: Session) -> None:
+    """Undo the joining of a further session."""
+    del attendee.entered[session]
 
 
 def rename(conversation: Conversation, attendee: Attendee, nick: str) -> None:

@@ -191,7 +191,7 @@ class Moderation:
                 self._rooms.tell(conversation, listed)
             elif role is Role.BANNED:
                 self._rooms.expel(conversation, attendee, Cause.BANNED, by, reason)
-            elif target.id not in conversation.attendees and not attendee.count:
+            elif target.id not in conversation.attendees and not attendee.entered:
                 self._rooms.expel(conversation, attendee, Cause.REVOKED, by, reason)
             else:
                 told = AttendeeChanged(conversation, attendee, attendee.nick, effective, by, reason)

@@ -160,7 +160,7 @@ class Rooms:
         def done() -> None:
             joined = outcome[0]
             attendee, room = joined.attendee, joined.conversation
-            if attendee.count == 0:
+            if session not in attendee.entered:
                 refused(Refusal.NOT_ATTENDING)  # put out before having been told
                 return
             attendee.sessions[session] = presence
@@ -191,11 +191,11 @@ class Rooms:
 
         def form(log: Log) -> Refusal | None:
             attendee = conversation.attendees.get(session.actor.id)
-            if attendee is None or attendee.count < 1:
+            if attendee is None or session not in attendee.entered:
                 return Refusal.NOT_ATTENDING
-            attendee.count -= 1
-            gone = attendee.count == 0
-            log.undo(lambda: put_session_back(conversation, attendee))
+            del attendee.entered[session]
+            gone = not attendee.entered
+            log.undo(lambda: put_session_back(conversation, attendee, session))
             if gone:
                 take_out(conversation, attendee)
                 member = conversation.members.get(session.actor.id)
@@ -353,10 +353,9 @@ class Rooms:
 
     def remove(self, log: Log, conversation: Conversation, attendee: Attendee) -> None:
         """End an attendance while an item forms; `expel` follows when it is durable."""
-        count = attendee.count
-        attendee.count = 0
+        entered, attendee.entered = attendee.entered, {}
         take_out(conversation, attendee)
-        log.undo(lambda: put_back(conversation, attendee, count))
+        log.undo(lambda: put_back(conversation, attendee, entered))
 
     def close_if_empty(self, conversation: Conversation) -> None:
         """Destroy a room that was not meant to last once nobody is in it."""
@@ -410,10 +409,9 @@ class Rooms:
             conversation = result
         present = conversation.attendees.get(actor.id)
         if present is not None:
-            if session in present.sessions:
-                return Joined(conversation, present, created=False, first=False)
-            present.count += 1
-            log.undo(lambda: take_session_out(conversation, present))
+            if session not in present.entered:
+                present.entered[session] = None
+                log.undo(lambda: take_session_out(present, session))
             return Joined(conversation, present, created=False, first=False)
         refusal = policy.may_join(conversation, actor, key, address, self._config.max_attendees)
         if refusal is None:
@@ -424,7 +422,7 @@ class Rooms:
             return refusal
         role = policy.effective_role(conversation, actor)
         attendee = Attendee(actor, nick, role, self.occupant_id(conversation, actor), log.now_ms)
-        attendee.count = 1
+        attendee.entered[session] = None
         conversation.attendees[actor.id] = attendee
         conversation.nicks[fold(nick)] = actor.id
         log.undo(lambda: take_out(conversation, attendee))
