@@ -367,3 +367,15 @@ def test_a_join_that_is_taken_back_leaves_the_other_sessions() -> None:
 
     assert refusal_of_join(world, phone, "lobby") is Refusal.STORAGE_FAILED
     assert list(room.attendees[ada.actor.id].entered) == [ada]
+
+
+def test_a_refused_join_makes_no_room() -> None:
+    world = World(PolicyConfig(max_rooms=1))
+    ada = world.session("ada")
+    world.account("bob")
+
+    assert refusal_of_join(world, ada, "lobby", "bob") is Refusal.NICK_IN_USE
+    assert refusal_of_join(world, ada, "lobby", " ") is Refusal.NICK_INVALID
+    assert refusal_of_join(world, ada, "one") is None
+    assert refusal_of_join(world, ada, "two") is Refusal.TOO_MANY
+    assert [room.name for room in world.services.rooms.all()] == ["one"]

@@ -403,6 +403,9 @@ class Rooms:
                 return Refusal.ROOM_UNKNOWN
             if not self._config.create_rooms or actor.account_id is None:
                 return Refusal.ROOM_CREATION_DENIED
+            denied = self._check_namesake(actor, nick) or self._check_count(actor)
+            if denied is not None:
+                return denied  # before there is a room that nobody would be in
             result = self._create(log, name, actor, nick)
             if isinstance(result, Refusal):
                 return result
@@ -416,8 +419,7 @@ class Rooms:
         refusal = policy.may_join(conversation, actor, key, address, self._config.max_attendees)
         if refusal is None:
             refusal = self._check_nick(conversation, actor, nick)
-        if refusal is None and len(self._attended.get(actor.id, _NOWHERE)) >= self._config.max_rooms:
-            refusal = Refusal.TOO_MANY
+        refusal = refusal or self._check_count(actor)
         if refusal is not None:
             return refusal
         role = policy.effective_role(conversation, actor)
@@ -454,6 +456,10 @@ class Rooms:
         log.enter_state(conversation, owner.id, nick, Kind.STATE, encode_state(Created(nick)))
         return conversation
 
+    def _check_count(self, actor: Actor) -> Refusal | None:
+        attended = len(self._attended.get(actor.id, _NOWHERE))
+        return Refusal.TOO_MANY if attended >= self._config.max_rooms else None
+
     def _forget(self, attendee: Attendee, conversation: Conversation) -> None:
         attended = self._attended.get(attendee.actor.id)
         if attended is not None:
@@ -466,12 +472,14 @@ class Rooms:
 
         Nobody can pose as another.
         """
+        if conversation.nicks.get(fold(nick), actor.id) != actor.id:
+            return Refusal.NICK_IN_USE
+        return self._check_namesake(actor, nick)
+
+    def _check_namesake(self, actor: Actor, nick: str) -> Refusal | None:
         if not nick or len(nick) > MAX_NICK or not nick.isprintable() or nick != nick.strip():
             return Refusal.NICK_INVALID
-        folded = fold(nick)
-        if conversation.nicks.get(folded, actor.id) != actor.id:
-            return Refusal.NICK_IN_USE
-        namesake = self._directory.account(folded)
+        namesake = self._directory.account(fold(nick))
         if namesake is not None and namesake.actor is not actor:
             return Refusal.NICK_IN_USE
         return None
