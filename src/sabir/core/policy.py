@@ -138,7 +138,7 @@ def may_set_role(conversation: Conversation, actor: Actor, target: Actor, role: 
             if owners == 1:
                 return Refusal.LAST_OWNER
         return None
-    if actor.id == target.id and role <= old and role is not Role.BANNED:
+    if actor.id == target.id and role <= old and old is not Role.NONE and role is not Role.BANNED:
         return None
     if own is Role.ADMIN:
         return Refusal.ROLE_OF_TARGET if old >= Role.ADMIN or role >= Role.ADMIN else None
@@ -149,7 +149,11 @@ def may_set_role(conversation: Conversation, actor: Actor, target: Actor, role: 
 
 def may_invite(conversation: Conversation, actor: Actor) -> Refusal | None:
     """Return why `actor` may not invite into the room."""
-    if actor.id not in conversation.attendees and actor.id not in conversation.members:
+    if conversation.destroyed:
+        return Refusal.ROOM_GONE
+    if conversation.role_of(actor.id) is Role.BANNED:
+        return Refusal.BANNED
+    if actor.id not in conversation.attendees and not is_member(conversation, actor):
         return Refusal.NOT_ATTENDING
     if conversation.config.members_only and not conversation.config.invites_by_members:
         if effective_role(conversation, actor) < Role.MODERATOR:

@@ -379,3 +379,32 @@ def test_a_refused_join_makes_no_room() -> None:
     assert refusal_of_join(world, ada, "one") is None
     assert refusal_of_join(world, ada, "two") is Refusal.TOO_MANY
     assert [room.name for room in world.services.rooms.all()] == ["one"]
+
+
+def test_the_banned_invite_nobody() -> None:
+    world = World()
+    ada, bob, eve = world.session("ada"), world.session("bob"), world.session("eve")
+    room = world.join(ada, "lobby")
+    config = RoomConfig(members_only=True, invites_by_members=True)
+    world.services.moderation.configure(ada, room, config, nothing, fail)
+    world.services.moderation.set_role(ada, room, bob.actor, Role.BANNED, "", nothing, fail)
+    refusals: list[Refusal] = []
+    world.services.moderation.invite(bob, room, eve.actor, "", nothing, refusals.append)
+    world.services.moderation.invite(eve, room, bob.actor, "", nothing, refusals.append)
+    world.scheduler.run()
+
+    assert refusals == [Refusal.BANNED, Refusal.NOT_ATTENDING]
+    assert refusal_of_join(world, eve, "lobby") is Refusal.MEMBERS_ONLY
+
+
+def test_who_has_no_role_writes_nothing_by_giving_it_up() -> None:
+    world = World()
+    ada, bob = world.session("ada"), world.session("bob")
+    room = world.join(ada, "lobby")
+    before = len(world.store.events)
+    refusals: list[Refusal] = []
+    world.services.moderation.set_role(bob, room, bob.actor, Role.NONE, "spam", nothing, refusals.append)
+    world.scheduler.run()
+
+    assert refusals == [Refusal.ROLE_TOO_LOW]
+    assert len(world.store.events) == before
