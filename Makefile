@@ -59,10 +59,11 @@ $(STAMPS)/libraries: requirements.lock | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@touch $@
 
-# The list of sources: changes when a file comes or goes, so that a removed module is removed from the build too.
+# The list of sources, and what is compiled: when one changes the build starts afresh, or what is no longer built
+# would still be installed.
 $(STAMPS)/sources: FORCE | $(BIN)/python
 	@mkdir -p $(STAMPS)
-	@echo $(sort $(SOURCES)) > $@.new
+	@{ echo $(sort $(SOURCES)); cat setup.py; } > $@.new
 	@cmp -s $@ $@.new && rm $@.new || { mv $@.new $@; rm -rf build; }
 
 $(STAMPS)/sabir: $(STAMPS)/libraries $(STAMPS)/sources $(SOURCES)
