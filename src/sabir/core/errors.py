@@ -50,7 +50,7 @@ class Refusal(Enum):
     NOT_SUPPORTED = "not supported"
     BAD_REQUEST = "bad request"
     FAULT = "internal error"
-    """A bug of ours; never a refusal of a post, only the reason why a session is ended."""
+    """A bug of ours."""
 
 
 class CoreError(Exception):

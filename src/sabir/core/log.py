@@ -86,6 +86,22 @@ class Operation(Item):
         self._refused(refusal)
 
 
+class _Faulty(Item):
+    """Stands for an item that raised while it formed, and is refused in its place."""
+
+    def __init__(self, item: Item) -> None:
+        self._item = item
+        self.size_bytes = item.size_bytes
+
+    def form(self, log: Log) -> Refusal | None:
+        """See `Item.form`."""
+        return Refusal.FAULT
+
+    def refused(self, refusal: Refusal) -> None:
+        """See `Item.refused`."""
+        self._item.refused(refusal)
+
+
 class Log:
     """Forms batches and hands them to the store. `head_seq` is the last committed number."""
 
@@ -297,22 +313,15 @@ class Log:
         now = self._clock.now_ms()
         if now > self.now_ms:
             self.now_ms = now
-        batch = self._batch = Batch(self.generation, self._seq + 1)
         limit = 1 if self._singly else MAX_BATCH_ITEMS
         self._singly = max(0, self._singly - 1)
-        items: list[Item] = []
-        refusals = self._refusals
-        for item in self.pending:
-            if len(items) >= limit or batch.size_bytes > MAX_BATCH_BYTES:
-                break
-            refusal = Refusal.STORAGE_FAILED if self.failed else item.form(self)
-            if refusal is not None:
-                refusals[len(items)] = refusal
-                self.refusals += 1
-            items.append(item)
+        while not self._form_items(limit):
+            self._take_back()
+        items, batch = self._items, self._batch
+        self.refusals += len(self._refusals)
+        for item in items:
             self.pending_bytes -= item.size_bytes
         del self.pending[: len(items)]
-        self._items = items
         batch.last_seq = self._seq
         batch.last_leaf = self._leaf
         self._busy = True
@@ -325,6 +334,26 @@ class Log:
         else:
             # Nothing to write, but never answer ahead of the batch whose answer may be on the stack.
             self._scheduler.soon(self._answer)
+
+    def _form_items(self, limit: int) -> bool:
+        """Form what waits; return False if an item raised: then all has to be taken back and formed without it."""
+        batch = self._batch = Batch(self.generation, self._seq + 1)
+        items = self._items = []
+        refusals = self._refusals = {}
+        for item in self.pending:
+            if len(items) >= limit or batch.size_bytes > MAX_BATCH_BYTES:
+                break
+            try:
+                refusal = Refusal.STORAGE_FAILED if self.failed else item.form(self)
+            except Exception:
+                # A fault of ours in one item must not keep the others from ever becoming durable.
+                log.exception("forming an item failed")
+                self.pending[len(items)] = _Faulty(item)
+                return False
+            if refusal is not None:
+                refusals[len(items)] = refusal
+            items.append(item)
+        return True
 
     def _committed(self, batch: Batch, error: StoreError | None) -> None:
         if self.meter is not None:
@@ -364,7 +393,8 @@ class Log:
             for session in held:
                 session.release()
 
-    def _roll_back(self, error: StoreError) -> None:
+    def _take_back(self) -> None:
+        """Take from memory what the items of the batch did to it, and their numbers."""
         if self.rolled_back is not None:
             self.rolled_back(self._batch.events)
         for action in reversed(self._undo):
@@ -378,7 +408,13 @@ class Log:
         for account, box, generation in self._box_heads.values():
             account.box_head = box
             account.generation = generation
+        self._counters.clear()
+        self._box_heads.clear()
+        self._undo.clear()
         self._seq, self._leaf = self.head_seq, self.head_leaf
+
+    def _roll_back(self, error: StoreError) -> None:
+        self._take_back()
         items = self._items
         if error.statement and len(items) > 1:
             # DATAMODEL 3 (e): one poisoned item must not fail the others.

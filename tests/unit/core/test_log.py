@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.unit.core.fakes import World
 
 from sabir.core.errors import Refusal
-from sabir.core.log import GENERATION_GAP, SOFT_BYTES
+from sabir.core.log import GENERATION_GAP, SOFT_BYTES, Log, Operation
 from sabir.core.model.conversation import Role
-from sabir.core.model.event import Draft
+from sabir.core.model.event import Draft, Kind
 from sabir.core.model.signals import Cause, Departed
 from sabir.core.ports import StoreError
 
@@ -197,3 +198,44 @@ def test_a_new_generation_gives_no_number_twice() -> None:
     assert last.position == 1 + GENERATION_GAP + 1
     assert last.pts == 1 + GENERATION_GAP + 1
     assert last.boxes[0][1] == 1 + GENERATION_GAP + 1
+
+
+@pytest.mark.logs_errors
+def test_an_item_that_raises_is_refused_and_the_others_are_not() -> None:
+    world = World()
+    ada = world.session("ada")
+    room = world.join(ada, "lobby")
+    ada.took()
+
+    def raises(log: Log) -> Refusal | None:
+        log.enter(room, ada.actor.id, "ada", Kind.MESSAGE, 0, "test", b"half done")
+        raise LookupError
+
+    world.services.messaging.post(ada, room, say(b"1"), 1)
+    world.services.log.append(Operation(raises, lambda: None, lambda refusal: ada.refused(refusal, 2)))
+    world.services.messaging.post(ada, room, say(b"3"), 3)
+    world.scheduler.run()
+
+    assert ada.took() == [("posted", 1), (Refusal.FAULT, 2), ("posted", 3)]
+    positions = [event.position for event in world.store.events if event.conversation_id == room.id]
+    assert positions == list(range(1, len(positions) + 1))
+    assert b"half done" not in [event.native for event in world.store.events]
+    assert world.services.log.pending_bytes == 0
+
+
+def test_what_is_formed_again_tells_of_the_second_time() -> None:
+    world = World()
+    ada, bob = world.session("ada"), world.session("bob")
+    room = world.join(ada, "lobby")
+
+    world.services.messaging.post(ada, room, say(world.store.poison))
+    world.services.rooms.join(bob, "lobby", "bob", lambda joined: None, lambda refusal: None)
+    world.services.moderation.set_topic(ada, room, "cake", lambda: None, lambda refusal: None)
+    world.scheduler.run()
+
+    assert bob in room.attendees[bob.actor.id].sessions
+    assert room.topic is not None
+    assert room.topic.event_id == world.store.events[-1].event_id
+    world.services.messaging.post(bob, room, say(b"here"), 1)
+    world.scheduler.run()
+    assert ada.took()[-1] == b"here"

@@ -95,9 +95,10 @@ class Accounts:
             for mechanism, verifier in verifiers:
                 log.change(CredentialRow(account_id=account_id, mechanism=mechanism, verifier=verifier))
             made.append(account)
+            log.undo(made.clear)
             return None
 
-        self._log.append(Operation(form, lambda: then(made[-1]), refused))
+        self._log.append(Operation(form, lambda: then(made[0]), refused))
 
     def set_password(
         self, account: Account, password: str, then: Callable[[], None], refused: Callable[[Refusal], None]

@@ -220,6 +220,7 @@ class Messaging:
             want = wanted(have)
             changes = [(emoji, 0) for emoji in want if emoji not in have]
             changes += [(emoji, REMOVED) for emoji in have if emoji not in want]
+            log.undo(events.clear)
             if len(want) > 20:
                 return Refusal.TOO_MANY
             for emoji, removed in changes:

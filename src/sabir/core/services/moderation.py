@@ -83,6 +83,7 @@ class Moderation:
                 )
             )
             made.append(event)
+            log.undo(made.clear)
             return None
 
         def done() -> None:
@@ -131,6 +132,7 @@ class Moderation:
             if member is not None and member.membership is Membership.JOIN:
                 self._put(log, conversation, attendee.actor, role, Membership.LEAVE, attendee.nick, "", event)
             made.append((attendee, by, event))
+            log.undo(made.clear)
             return None
 
         def done() -> None:
@@ -181,6 +183,7 @@ class Moderation:
             if attendee is not None:
                 self._apply(log, conversation, attendee)
             made.append((old, effective, attendee, by, event))
+            log.undo(made.clear)
             return None
 
         def done() -> None:
@@ -235,6 +238,7 @@ class Moderation:
                 event = self._enter(log, conversation, session.actor, by, entry)
                 self._put(log, conversation, target, Role.NONE, Membership.INVITE, target.name, "", event)
                 made.append(event)
+                log.undo(made.clear)
             return None
 
         def done() -> None:
@@ -298,6 +302,8 @@ class Moderation:
                 if attendee.actor.id not in conversation.attendees:
                     out.append(attendee)
             told.append((event, by))
+            log.undo(told.clear)
+            log.undo(out.clear)
             return None
 
         def done() -> None:
@@ -380,6 +386,7 @@ class Moderation:
                 self._rooms.remove(log, conversation, attendee)
                 out.append(attendee)
             self._rooms.mark_destroyed(log, conversation)
+            log.undo(out.clear)
             return None
 
         def done() -> None:

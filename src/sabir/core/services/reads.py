@@ -74,6 +74,7 @@ class Reads:
             log.undo(lambda: _restore(rows, conversation.id, before))
             log.change(row)
             moved.append(row)
+            log.undo(moved.clear)
             return None
 
         def done() -> None:

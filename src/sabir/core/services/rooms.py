@@ -124,6 +124,7 @@ class Rooms:
             if isinstance(result, Refusal):
                 return result
             made.append(result)
+            log.undo(made.clear)
             return None
 
         self._log.append(Operation(form, lambda: then(made[0]), refused))
@@ -155,6 +156,7 @@ class Rooms:
             if isinstance(result, Refusal):
                 return result
             outcome.append(result)
+            log.undo(outcome.clear)
             return None
 
         def done() -> None:
@@ -202,6 +204,7 @@ class Rooms:
                 if cause is Cause.PARTED and member is not None and member.membership is Membership.JOIN:
                     end_membership(log, conversation, member, attendee.nick, reason)
             left.append((attendee, gone))
+            log.undo(left.clear)
             return None
 
         def done() -> None:
@@ -250,6 +253,7 @@ class Rooms:
             rename(conversation, attendee, nick)
             log.undo(lambda: rename(conversation, attendee, old))
             changed.append((attendee, old))
+            log.undo(changed.clear)
             return None
 
         def done() -> None:

@@ -80,6 +80,8 @@ class Roster:
             if old is None or not old.listed:
                 return Refusal.ACTOR_UNKNOWN
             before.append(old)
+            log.undo(before.clear)
+            log.undo(theirs_before.clear)
             self._put(log, account, None, actor)
             theirs = None if other is None else self.contact(other, account.actor)
             if other is not None and theirs is not None:
@@ -123,6 +125,7 @@ class Roster:
             theirs = self.contact(other, account.actor) or Contact(account.actor, listed=False)
             if theirs.watched or theirs.approved or other is account:
                 granted.append(not theirs.watched)
+                log.undo(granted.clear)
                 self._put(log, account, mine.with_(asked=False, watches=True, listed=True))
                 self._put(log, other, theirs.with_(watched=True, approved=False, listed=True))
             else:
@@ -160,6 +163,7 @@ class Roster:
                     self._put(log, account, mine.with_(approved=True, listed=True))
                 return None
             answered.append(True)
+            log.undo(answered.clear)
             self._put(log, account, mine.with_(asking=False, watched=True, listed=True, request=b""))
             self._put(log, other, theirs.with_(asked=False, watches=True, listed=True))
             return None
@@ -183,6 +187,7 @@ class Roster:
             if mine is None or not (mine.watched or mine.asking or mine.approved):
                 return None
             changed.append(mine.watched)
+            log.undo(changed.clear)
             kept = mine.with_(watched=False, asking=False, approved=False, request=b"")
             self._put(log, account, kept if kept.listed else None, actor)
             theirs = None if other is None else self.contact(other, account.actor)
@@ -212,6 +217,7 @@ class Roster:
             if mine is None or not (mine.watches or mine.asked):
                 return None
             changed.append(mine)
+            log.undo(changed.clear)
             self._put(log, account, mine.with_(watches=False, asked=False))
             theirs = None if other is None else self.contact(other, account.actor)
             if other is not None and theirs is not None:
@@ -264,6 +270,7 @@ class Roster:
 
         def form(log: Log) -> Refusal | None:
             blocks = self._directory.blocks_of(account)
+            log.undo(gone.clear)
             gone.extend(name for name in (names or list(blocks)) if name in blocks)
             _unblock(blocks, gone)
             log.undo(lambda: blocks.update(dict.fromkeys(gone)))
