@@ -114,9 +114,15 @@ class LoginLimits:
         return self._peers.has(peer_key(peer), now_ms) and self._accounts.has(account, now_ms)
 
     def failed(self, peer: str, account: str, now_ms: int) -> None:
-        """Count a failed login."""
-        self._peers.charge(peer_key(peer), now_ms)
-        self._accounts.charge(account, now_ms)
+        """Count a failed login.
+
+        Beyond the limits no password is looked at, so that nothing is held against the account: its owner could
+        be kept out for hours. The peer pays for all, those included that it tried at the same time.
+        """
+        key = peer_key(peer)
+        if self._peers.has(key, now_ms) and self._accounts.has(account, now_ms):
+            self._accounts.charge(account, now_ms)
+        self._peers.charge(key, now_ms)
 
 
 def peer_key(peer: str) -> str:

@@ -64,6 +64,18 @@ def test_failed_logins_are_limited_per_peer_and_per_account() -> None:
     assert limits.may_try("192.0.2.1", "bob", now_ms=61_000)
 
 
+def test_nobody_is_kept_out_for_long_by_the_failures_of_others() -> None:
+    limits = LoginLimits(LimitsConfig())
+
+    for peer in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
+        for _ in range(1000):
+            limits.failed(peer, "ada", now_ms=0)
+
+    assert not limits.may_try("192.0.2.9", "ada", now_ms=0)
+    assert limits.may_try("192.0.2.9", "ada", now_ms=4_000)
+    assert not limits.may_try("192.0.2.1", "bob", now_ms=3_600_000)
+
+
 def test_no_login_is_limited_when_limits_are_off() -> None:
     limits = LoginLimits(LimitsConfig(enabled=False, failed_logins_burst=1))
 
