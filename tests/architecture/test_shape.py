@@ -13,7 +13,7 @@ SOURCE = ROOT / "src/sabir"
 FILES = sorted(path for path in SOURCE.rglob("*.py"))
 PACKAGES = sorted(path.parent for path in (SOURCE / "protocols").glob("*/__init__.py"))
 
-MOST_LINES_OF_A_FILE = 500
+MOST_LINES_OF_A_FILE = 520
 MOST_LINES_OF_A_FUNCTION = 100
 NAMES_THAT_SAY_NOTHING = {"base_classes", "common", "helper", "helpers", "misc", "util", "utils"}
 PARTS_OF_EVERY_PROTOCOL = ("config", "codec", "session", "server")
