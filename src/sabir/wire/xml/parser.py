@@ -79,6 +79,14 @@ class _Builder:
         self.default_namespace = ""
         self._stack: list[Element] = []
         self._elements = 0
+
+    def feed(self, document: bytes) -> None:
+        """Parse the whole `document`.
+
+        Raises:
+            XmlError: if it is not acceptable.
+        """
+        # The parser is not kept: it holds us by its handlers, and the two would wait for the collector together.
         parser = expat.ParserCreate("UTF-8", _SEPARATOR)
         parser.buffer_text = True
         parser.ordered_attributes = True
@@ -92,16 +100,8 @@ class _Builder:
         parser.CommentHandler = self._restricted
         parser.EntityDeclHandler = self._restricted
         parser.SkippedEntityHandler = self._restricted
-        self._parser = parser
-
-    def feed(self, document: bytes) -> None:
-        """Parse the whole `document`.
-
-        Raises:
-            XmlError: if it is not acceptable.
-        """
         try:
-            self._parser.Parse(document, True)
+            parser.Parse(document, True)
         except expat.ExpatError as error:
             raise XmlError(_fault(error.code, document)) from None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from sabir.wire.xml import MAX_DEPTH, XmlError, XmlFault, parse, parse_opening
@@ -78,3 +80,16 @@ def test_an_opening_that_is_none_is_refused(data: bytes, fault: XmlFault) -> Non
 
 def test_an_opening_without_namespace_has_none() -> None:
     assert parse_opening(b"<a>").default_namespace == ""
+
+
+def test_a_parse_leaves_nothing_for_the_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(10):
+            parse(b"<a><b>c</b></a>")
+        with pytest.raises(XmlError):
+            parse(b"<a></b>")
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
