@@ -220,6 +220,58 @@ def test_a_client_that_does_not_come_back_is_gone_and_finds_what_it_missed(tmp_p
 
 
 @pytest.mark.spec("XEP-0198 §5")
+def test_a_stream_whose_resource_was_taken_is_not_resumed(server: XmppServer) -> None:
+    juliet = server.log_in("juliet")
+    token = enable(juliet)
+    resource = juliet.jid.partition("/")[2]
+    server.log_in("juliet", resource=resource)
+
+    back = resume(server, token, 0, "juliet")
+
+    assert isinstance(back.stream, ResumingStream)
+    assert back.stream.answer is not None
+    assert back.stream.answer.name == "failed"
+
+
+@pytest.mark.spec("XEP-0198 §5")
+def test_the_time_to_come_back_begins_anew_with_each_break(tmp_path: Path) -> None:
+    server = XmppServer(tmp_path, XmppConfig(require_tls=False, resume_s=10))
+    server.add("romeo", "juliet")
+    juliet = server.log_in("juliet")
+    token = enable(juliet)
+    juliet.drop()
+    server.loop.advance(9_000)
+    again = resume(server, token, 0, "juliet")
+    again.drop()
+    server.loop.advance(2_000)
+
+    back = resume(server, token, 0, "juliet")
+
+    assert isinstance(back.stream, ResumingStream)
+    assert back.stream.answer is not None
+    assert back.stream.answer.name == "resumed"
+    server.close()
+
+
+@pytest.mark.spec("XEP-0198 §4")
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_others_send_does_not_fill_the_memory(tmp_path: Path, is_there: bool) -> None:
+    server = XmppServer(tmp_path, XmppConfig(require_tls=False, max_unacknowledged_bytes=50_000))
+    server.add("romeo", "juliet")
+    romeo, juliet = server.log_in("romeo"), server.log_in("juliet")
+    enable(juliet)
+    if not is_there:
+        juliet.drop()
+    for _ in range(30):
+        romeo.say(f"<iq type='result' id='x' to='{juliet.jid}'><x xmlns='y'>{'x' * 10_000}</x></iq>")
+
+    account = server.services.accounts.find("juliet")
+    assert account is not None
+    assert server.services.devices.of(account) == []
+    server.close()
+
+
+@pytest.mark.spec("XEP-0198 §5")
 def test_a_client_that_is_away_too_long_gets_the_rest_from_the_log(tmp_path: Path) -> None:
     server = XmppServer(tmp_path, XmppConfig(require_tls=False, max_unacknowledged=10))
     server.add("romeo", "juliet")

@@ -15,6 +15,9 @@ REQUEST: Final = b"<r xmlns='urn:xmpp:sm:3'/>"
 REQUEST_EVERY: Final = 10
 """Stanzas sent before an acknowledgement is asked for."""
 
+OVERFULL: Final = 4
+"""Messages wait beyond the bounds of what is kept; beyond so many times the bounds nothing else is kept either."""
+
 _MODULUS: Final = 0x100000000
 
 
@@ -135,6 +138,13 @@ class Management:
     def is_full(self) -> bool:
         """Return whether so much is unacknowledged that nothing more should be sent."""
         return len(self._queue) >= self._max_stanzas or self._queued_bytes >= self._max_bytes
+
+    def is_overfull(self) -> bool:
+        """Return whether so much is unacknowledged, with what did not wait, that the stream cannot go on."""
+        return (
+            len(self._queue) >= OVERFULL * self._max_stanzas
+            or self._queued_bytes >= OVERFULL * self._max_bytes
+        )
 
     def unacknowledged(self) -> list[bytes]:
         """Return the stanzas that the client has not acknowledged, oldest first."""

@@ -43,6 +43,8 @@ from sabir.wire.xml import escape_attribute
 
 MAX_KEPT: Final = 1_000
 """Signals kept for a client that does not keep up; beyond it the stream ends."""
+MAX_KEPT_BYTES: Final = 1 << 20
+"""The same in bytes, of those that carry stanzas of others."""
 
 
 class Link(Protocol):
@@ -110,7 +112,12 @@ class Client:
         self._behind: bool = False
         """Events come late, from the log."""
         self._inactive: bool = False
+        self.forgotten: Callable[[], object] = _nothing
+        """Called once it is over."""
+        self.absences: int = 0
+        """How often its stream broke."""
         self._kept: list[Signal] = []
+        self._kept_bytes: int = 0
         self._kept_presences: dict[tuple[int, str], PresenceChanged] = {}
         self._pushes: int = 0
 
@@ -149,11 +156,15 @@ class Client:
             if link is not None:
                 link.put3(before, between, after)
             return
+        if self.is_over:
+            return
         due = management.track(before, between, after, 0)
         if link is not None:
             link.put3(before, between, after)
             if due:
                 link.put(REQUEST)
+        if management.is_overfull():
+            self._give_up("You acknowledge too little.")
 
     def send_event(self, before: bytes, after: bytes, seq: int) -> None:
         """See `Context.send_event`."""
@@ -298,6 +309,7 @@ class Client:
         """See `Session.live`."""
         self._behind = False
         kept, self._kept = self._kept, []
+        self._kept_bytes = 0
         for signal in kept:
             self._show(signal)
 
@@ -344,6 +356,7 @@ class Client:
             return
         self.is_over = True
         self.link = None
+        self.forgotten()
 
         def effect() -> None:
             presence.go_offline(self)
@@ -361,11 +374,19 @@ class Client:
 
     def _keep(self, signal: Signal) -> None:
         self._kept.append(signal)
-        if len(self._kept) > MAX_KEPT:
-            link = self.link
-            self.leave()
-            if link is not None:
-                link.fail(StreamError(StreamCondition.RESOURCE_CONSTRAINT, "You read too slowly."))
+        if isinstance(signal, Relayed):
+            self._kept_bytes += len(signal.payload)
+        elif isinstance(signal, Whispered):
+            self._kept_bytes += len(signal.native)
+        if len(self._kept) > MAX_KEPT or self._kept_bytes > MAX_KEPT_BYTES:
+            self._give_up("You read too slowly.")
+
+    def _give_up(self, why: str) -> None:
+        """End the stream of a client for which too much waits; what is in the log waits there."""
+        link = self.link
+        self.leave()
+        if link is not None:
+            link.fail(StreamError(StreamCondition.RESOURCE_CONSTRAINT, why))
 
     def _keep_presence(self, signal: PresenceChanged) -> None:
         key = (signal.actor.id, signal.resource)
@@ -432,3 +453,7 @@ class Client:
                     link.fail(StreamError(StreamCondition.RESET, "Log in again."))
             case _:
                 assert_never(signal)
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""

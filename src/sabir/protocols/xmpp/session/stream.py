@@ -1,6 +1,6 @@
 """One connection's stream: bytes in, bytes out, and what the machine makes of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final, assert_never
 
 from sabir.base.log import BoundLogger
@@ -24,6 +24,7 @@ from sabir.protocols.xmpp.features.context import Place
 from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, prepare_resource
 from sabir.protocols.xmpp.machine import Machine, Management
 from sabir.protocols.xmpp.session.client import Client
+from sabir.protocols.xmpp.session.logins import Logins
 from sabir.protocols.xmpp.types import (
     Acknowledged,
     ActivityChanged,
@@ -37,9 +38,6 @@ from sabir.protocols.xmpp.types import (
     StreamClosed,
     TlsRequested,
 )
-from sabir.wire.sasl import credentials
-from sabir.wire.sasl.server import SCRAM_MECHANISMS, server_mechanism
-from sabir.wire.sasl.types import ScramVerifier, ServerMechanism
 
 _TOO_MANY: Final = StanzaError(ErrorType.WAIT, "resource-constraint", "Too many clients of this account.")
 _SLOW: Final = StanzaError(ErrorType.WAIT, "resource-constraint", "Too many attempts: wait a minute.")
@@ -67,16 +65,17 @@ class Hub:
         self.resumable: dict[str, Client] = {}
         """Clients whose streams may be resumed, by the token of the stream (XEP-0198 §5)."""
 
-    def hibernate(self, client: Client, token: str) -> None:
+    def hibernate(self, client: Client) -> None:
         """Keep a client whose stream broke for a while."""
         client.link = None
+        client.absences += 1
+        absence = client.absences
         self.environment.services.scheduler.later(
-            self.config.resume_s * 1000, lambda: self._give_up(client, token)
+            self.config.resume_s * 1000, lambda: self._give_up(client, absence)
         )
 
-    def _give_up(self, client: Client, token: str) -> None:
-        if client.link is None and self.resumable.get(token) is client:
-            del self.resumable[token]
+    def _give_up(self, client: Client, absence: int) -> None:
+        if client.link is None and client.absences == absence:
             client.leave()
 
 
@@ -86,12 +85,12 @@ class Stream:
     def __init__(self, hub: Hub, connection: Connection) -> None:
         self._hub: Hub = hub
         self._connection: Connection = connection
+        self._logins: Logins = Logins(hub.config, hub.environment, hub.secret, connection.peer)
         self._machine: Machine = Machine(
-            hub.place.domain, hub.config, self, hub.randomness, connection.now_ms
+            hub.place.domain, hub.config, self._logins, hub.randomness, connection.now_ms
         )
         self._account: Account | None = None
         self._client: Client | None = None
-        self._tried: str = ""
         if connection.secure:
             self._machine.secured(self._bindings())
 
@@ -139,9 +138,9 @@ class Stream:
             return
         management = client.management
         if management is not None and management.token and not self._machine.is_closed:
-            self._hub.hibernate(client, management.token)
+            self._hub.hibernate(client)
         else:
-            self._forget(client)
+            client.leave()
 
     # For the client: see `session.client.Link`
 
@@ -171,37 +170,6 @@ class Stream:
         self._flush()
         self._connection.close()
 
-    # For the machine: see `machine.Mechanisms`
-
-    def offered(self, secure: bool, bindings: Mapping[str, bytes]) -> list[str]:
-        """See `Mechanisms.offered`."""
-        names = [name for name in SCRAM_MECHANISMS if bindings or not name.endswith("-PLUS")]
-        if secure or self._hub.config.plain_without_tls or self._hub.environment.plain_logins:
-            names.append("PLAIN")
-        return names
-
-    def mechanism(self, name: str, bindings: Mapping[str, bytes]) -> ServerMechanism | None:
-        """See `Mechanisms.mechanism`."""
-        wanted = "SCRAM-SHA-256" if name == "PLAIN" else name.removesuffix("-PLUS")
-        return server_mechanism(
-            name,
-            lookup=lambda authcid: self._verifier(authcid, wanted),
-            secret=self._hub.secret,
-            bindings=bindings,
-        )
-
-    def _verifier(self, authcid: str, mechanism: str) -> ScramVerifier | None:
-        services = self._hub.environment.services
-        self._tried = authcid.lower()[:64]
-        now_ms = services.clock.now_ms()
-        if not self._hub.environment.logins.may_try(self._connection.peer, self._tried, now_ms):
-            return None
-        account = services.accounts.find(authcid)
-        if account is None or services.accounts.may_log_in(account) is not None:
-            return None
-        stored = services.accounts.verifier(account, mechanism)
-        return None if stored is None else credentials.from_bytes(mechanism, stored)
-
     # What the machine tells
 
     def _on(self, event: Event) -> None:
@@ -214,10 +182,7 @@ class Stream:
                 self._flush()
                 self._connection.start_tls(self._secured)
             case LoginFailed():
-                services = self._hub.environment.services
-                self._hub.environment.logins.failed(
-                    self._connection.peer, self._tried, services.clock.now_ms()
-                )
+                self._logins.failed()
                 self._hub.counters.refused(Refusal.LOGIN_FAILED)
                 self._log("login refused")
             case LoggedIn():
@@ -245,6 +210,8 @@ class Stream:
         if client is None:
             self._register(stanza)
             return
+        if client.is_over:
+            return  # it came with what ended the client
         if stanza.name == b"message":
             self._hub.counters.messages_in += 1
         client.take(stanza)
@@ -301,7 +268,9 @@ class Stream:
         if client is not None:
             client.management = self._machine.management
             if event.token:
-                self._hub.resumable[event.token] = client
+                resumable, token = self._hub.resumable, event.token
+                resumable[token] = client
+                client.forgotten = lambda: resumable.pop(token, None)
 
     def _resume(self, request: ResumeRequested) -> None:
         client = self._hub.resumable.get(request.token)
@@ -341,12 +310,7 @@ class Stream:
     def _leave(self) -> None:
         client, self._client = self._client, None
         if client is not None and client.link is self:
-            self._forget(client)
-
-    def _forget(self, client: Client) -> None:
-        if client.management is not None:
-            self._hub.resumable.pop(client.management.token, None)
-        client.leave()
+            client.leave()
 
     # Registration before login
 
@@ -384,7 +348,7 @@ class Stream:
             self._connection.put(data)
 
     def _log(self, text: str, reason: str = "") -> None:
-        account = self._account.name if self._account is not None else self._tried
+        account = self._account.name if self._account is not None else self._logins.tried
         fields = {"conn": self._connection.id, "peer": self._connection.peer, "account": account}
         if reason:
             fields["reason"] = reason
