@@ -1,13 +1,19 @@
 """A light XML tree: what a stanza is once somebody has to look inside it."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
 XML_NAMESPACE: Final = "http://www.w3.org/XML/1998/namespace"
 
+# XML 1.0 §2.2: what no document may contain, escaped or not.
+_FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
 
 def escape_text(text: str) -> str:
-    """Return `text` so that it can stand between two tags."""
+    """Return `text` so that it can stand between two tags, without the characters that XML cannot carry."""
+    if not text.isprintable():
+        text = _FORBIDDEN.sub("", text)
     if "&" in text:
         text = text.replace("&", "&amp;")
     if "<" in text:

@@ -71,9 +71,20 @@ def test_attributes_of_foreign_namespaces_keep_their_namespace() -> None:
     assert serialise_attributes({"x": "'"}) == " x='&apos;'"
 
 
-@given(st.text())
+@given(TEXTS)
 def test_escaping_is_undone(text: str) -> None:
     plain = text.replace("\r", "").replace("\n", "").replace("\t", "")
 
     assert unescape(escape_text(plain)) == plain
     assert unescape(escape_attribute(plain)) == plain
+
+
+@given(st.text(max_size=20))
+def test_whatever_the_text_what_is_written_is_well_formed(text: str) -> None:
+    written = f"<a b='{escape_attribute(text)}'>{escape_text(text)}</a>".encode()
+    read = parse(written)
+    assert read.get("b") == "".join(read.text())
+
+
+def test_what_xml_cannot_carry_is_left_out() -> None:
+    assert escape_text("a\x00\x01\x0b\x1b\ufffe\uffff\ud800b\t\n") == "ab\t\n"
