@@ -304,7 +304,15 @@ def test_occupant_ids_are_stable_and_differ_between_rooms() -> None:
 
 @pytest.mark.parametrize(
     ("name", "good"),
-    [("lobby", True), ("", False), ("a b", False), ("a/b", False), ("x" * 65, False), ("é", True)],
+    [
+        ("lobby", True),
+        ("", False),
+        ("a b", False),
+        ("a/b", False),
+        ("x" * 65, False),
+        ("é", True),
+        ("ｌobby", False),
+    ],
 )
 def test_room_names_fit_every_protocol(name: str, good: bool) -> None:
     assert is_room_name(name) is good

@@ -11,6 +11,7 @@ the signals follow when it is durable.
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -492,9 +493,12 @@ class Rooms:
 def is_room_name(name: str) -> bool:
     """Return whether a new room may be called so.
 
-    Valid as a JID localpart and, behind `#`, as an IRC channel.
+    Valid as a JID localpart and, behind `#`, as an IRC channel. What compatibility mappings change (RFC 3491)
+    would be another room to those who name it by an address.
     """
     if not 0 < len(name) <= MAX_NAME or not name.isprintable():
+        return False
+    if unicodedata.normalize("NFKC", fold(name)) != fold(name):
         return False
     return not any(char in " ,:\"&'/<>@#\\" for char in name)
 
