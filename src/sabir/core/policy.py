@@ -57,6 +57,11 @@ def is_member(conversation: Conversation, actor: Actor) -> bool:
     return member.role >= Role.MEMBER or member.membership in (Membership.JOIN, Membership.INVITE)
 
 
+def mask_of(actor: Actor, domain: str) -> str:
+    """Return what ban masks are compared with: nick!user@host, both names the actor's, whatever the nick in use."""
+    return f"{actor.name}!{actor.name}@{domain}"
+
+
 def is_masked(conversation: Conversation, address: str) -> bool:
     """Return whether a ban mask matches `address` (nick!user@host); masks are matched case-insensitively."""
     folded = address.lower()

@@ -357,3 +357,21 @@ def test_a_ping_to_oneself_says_whether_one_is_there(server: XmppServer) -> None
     assert before.serialise().count("not-acceptable") == 1
     assert after.get("type") == "result"
     assert "item-not-found" in nobody.serialise()
+
+
+@pytest.mark.spec("XEP-0045 §9.1")
+def test_another_nick_evades_no_ban_mask(server: XmppServer) -> None:
+    crone, hag = server.log_in("crone1", "desktop"), server.log_in("hag66")
+    entered(crone, "firstwitch")
+    room = server.services.rooms.find("coven")
+    account = server.services.accounts.find("crone1")
+    assert room is not None
+    assert account is not None
+    (owner,) = server.services.devices.of(account)
+    server.services.moderation.set_mask(owner, room, "hag*!*@*", True, lambda: None, lambda refusal: None)
+    server.settle()
+
+    hag.say(entering("otherwitch"))
+
+    (answer,) = hag.hear()
+    assert answer.get("type") == "error"

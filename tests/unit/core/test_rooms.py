@@ -416,3 +416,16 @@ def test_who_has_no_role_writes_nothing_by_giving_it_up() -> None:
 
     assert refusals == [Refusal.ROLE_TOO_LOW]
     assert len(world.store.events) == before
+
+
+def test_whom_a_mask_keeps_out_reads_nothing() -> None:
+    world = World()
+    ada, bob = world.session("ada"), world.session("bob")
+    room = world.join(ada, "lobby")
+    assert world.services.history.may_read(room, bob.actor) is None
+
+    world.services.moderation.set_mask(ada, room, "b*!*@*", True, nothing, fail)
+    world.scheduler.run()
+
+    assert world.services.history.may_read(room, bob.actor) is Refusal.BANNED
+    assert world.services.history.may_read(room, ada.actor) is None

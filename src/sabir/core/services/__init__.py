@@ -90,7 +90,7 @@ def assemble(
         accounts=Accounts(log, directory, sessions, store, verifiers),
         contents=Contents(),
         devices=Devices(log, directory, sessions, delivery, store, scheduler),
-        history=History(directory, store),
+        history=History(directory, store, domain),
         messaging=Messaging(log, directory, delivery, store, policy, limited),
         moderation=Moderation(log, directory, sessions, rooms),
         presences=presences,

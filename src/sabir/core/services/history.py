@@ -19,9 +19,10 @@ from sabir.core.ports import LogStore, Page, PageQuery
 class History:
     """Every protocol's way to catch up is a query here."""
 
-    def __init__(self, directory: Directory, store: LogStore) -> None:
+    def __init__(self, directory: Directory, store: LogStore, domain: str) -> None:
         self._directory = directory
         self._store = store
+        self._domain = domain
 
     def may_read(self, conversation: Conversation, actor: Actor) -> Refusal | None:
         """Return why `actor` may not read the log of `conversation`.
@@ -32,9 +33,14 @@ class History:
             return (
                 None if any(party.actor is actor for party in conversation.parties) else Refusal.ROOM_UNKNOWN
             )
-        if conversation.role_of(actor.id) is Role.BANNED:
+        role = conversation.role_of(actor.id)
+        if role is Role.BANNED:
             return Refusal.BANNED
-        if actor.id in conversation.attendees or policy.is_member(conversation, actor):
+        if actor.id in conversation.attendees:
+            return None
+        if role < Role.ADMIN and policy.is_masked(conversation, policy.mask_of(actor, self._domain)):
+            return Refusal.BANNED
+        if policy.is_member(conversation, actor):
             return None
         if conversation.config.members_only or conversation.config.key:
             return Refusal.MEMBERS_ONLY

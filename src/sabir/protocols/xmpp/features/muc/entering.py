@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from sabir.core import policy
 from sabir.core.model.conversation import Attendee, Conversation, Role
 from sabir.core.model.event import Event, Kind
 from sabir.core.ports import Page, PageQuery
@@ -75,7 +76,7 @@ def enter(context: Context, stanza: Stanza, to: Jid, muc: Element) -> None:
         context.refused_by(stanza, ticket),
         key=muc.child_text("password", MUC) or "",
         presence=shown,
-        address=f"{to.resource}!{context.account.name}@{context.place.domain}",
+        address=policy.mask_of(context.actor, context.place.domain),  # another nick evades no ban
     )
 
 
