@@ -429,3 +429,20 @@ def test_whom_a_mask_keeps_out_reads_nothing() -> None:
 
     assert world.services.history.may_read(room, bob.actor) is Refusal.BANNED
     assert world.services.history.may_read(room, ada.actor) is None
+
+
+def test_joins_sent_at_once_are_counted_too() -> None:
+    world = World(PolicyConfig(max_rooms=2))
+    ada = world.session("ada")
+    refusals: list[Refusal] = []
+    for room in ("a", "b", "c"):
+        world.services.rooms.join(ada, room, "ada", nothing, refusals.append)
+    world.scheduler.run()
+    assert refusals == [Refusal.TOO_MANY]
+    assert [room.name for room in world.services.rooms.attended_by(ada.actor)] == ["a", "b"]
+
+    world.services.rooms.drop(ada)
+    world.scheduler.run()
+    world.store.errors = [StoreError("disk full")]
+    assert refusal_of_join(world, ada, "d") is Refusal.STORAGE_FAILED
+    assert world.services.rooms.attended_by(ada.actor) == []

@@ -433,6 +433,10 @@ class Rooms:
         conversation.attendees[actor.id] = attendee
         conversation.nicks[fold(nick)] = actor.id
         log.undo(lambda: take_out(conversation, attendee))
+        attended = self._attended.setdefault(actor.id, {})
+        if conversation.id not in attended:
+            attended[conversation.id] = conversation  # counted now: the next join may be of the same batch
+            log.undo(lambda: self._forget(attendee, conversation))
         member = conversation.members.get(actor.id)
         if durable and (member is None or member.membership is not Membership.JOIN):
             begin_membership(log, conversation, actor, nick)
