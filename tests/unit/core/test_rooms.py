@@ -8,7 +8,16 @@ from tests.unit.core.fakes import Listener, World
 from sabir.core.errors import Refusal
 from sabir.core.model.conversation import Membership, Role, RoomConfig
 from sabir.core.model.event import Draft, Kind
-from sabir.core.model.signals import Attended, AttendeeChanged, Cause, Departed, Invited, MemberListed
+from sabir.core.model.signals import (
+    Attended,
+    AttendeeChanged,
+    Cause,
+    Departed,
+    Invited,
+    MemberListed,
+    ReceiptKind,
+    TypingState,
+)
 from sabir.core.model.state import MemberChanged, decode_state
 from sabir.core.policy import PolicyConfig
 from sabir.core.ports import StoreError
@@ -218,6 +227,11 @@ def test_only_those_with_voice_speak_in_a_moderated_room() -> None:
     room = world.join(ada, "lobby")
     world.join(bob, "lobby")
     world.services.moderation.configure(ada, room, RoomConfig(moderated=True), nothing, fail)
+    world.scheduler.run()
+    ada.took()
+    world.services.reads.typing(bob, room, TypingState.COMPOSING, native=b"anything")
+    world.services.reads.receive(bob, room, None, ReceiptKind.READ, native=b"anything")
+    assert ada.took() == []
     world.services.messaging.post(bob, room, Draft("test", b"hm"), 1)
     world.services.moderation.set_role(ada, room, bob.actor, Role.MEMBER, "", nothing, fail)
     world.services.messaging.post(bob, room, Draft("test", b"ah"), 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sabir.core import policy
 from sabir.core.delivery import Sessions
 from sabir.core.directory import Directory
 from sabir.core.errors import Refusal
@@ -106,8 +107,8 @@ class Reads:
         nick = session.actor.name
         if conversation.is_room:
             attendee = conversation.attendees.get(session.actor.id)
-            if attendee is None:
-                return
+            if attendee is None or policy.may_post(conversation, session.actor) is not None:
+                return  # what goes out is a message in some protocols, and may hold whatever one holds
             nick = attendee.nick
         if event is not None and not conversation.is_room:
             row = ReceiptRow(
@@ -145,8 +146,8 @@ class Reads:
         nick = session.actor.name
         if conversation.is_room:
             attendee = conversation.attendees.get(session.actor.id)
-            if attendee is None:
-                return
+            if attendee is None or policy.may_post(conversation, session.actor) is not None:
+                return  # what goes out is a message in some protocols, and may hold whatever one holds
             nick = attendee.nick
         told = Typing(
             conversation, session.actor, nick, state, session.resource, to_resource, session.protocol, native
