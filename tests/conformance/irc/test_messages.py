@@ -310,6 +310,8 @@ def test_a_bad_request_for_history_says_why(net: Net, sent: str, answer: str) ->
     ada, _ = net.pair(MODERN)
 
     assert ada.send(f"CHATHISTORY {sent}") == [f"{S} FAIL CHATHISTORY {answer}"]
+    (session,) = net.world.services.devices.of(net.world.services.accounts.find("ada"))  # type: ignore[arg-type]
+    assert session._client.turnstile.is_free  # type: ignore[attr-defined]  # nothing waits for the answer
 
 
 @pytest.mark.spec("IRCv3 chathistory")

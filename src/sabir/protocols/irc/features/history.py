@@ -87,7 +87,11 @@ def _select(client: Client, command: str, arguments: list[str], limit: int, repl
             reply.end()
             client.flush()
 
-    _read(client, conversation, command, arguments, limit, then)
+    try:
+        _read(client, conversation, command, arguments, limit, then)
+    except SelectorError:
+        client.turnstile.leave()
+        raise
 
 
 def _read(
