@@ -65,7 +65,7 @@ class ControlSocket(asyncio.Protocol):
                 return
             try:
                 command = self._decoder.decode(line)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, RecursionError) as error:
                 # Also what a command of another version of Sabir is told.
                 self._answer(Refused(f"the server does not understand this command: {error}"))
                 continue

@@ -96,11 +96,16 @@ def test_a_folder_too_deep_for_a_socket_address_works(tmp_path: Path) -> None:
 
 
 def test_what_is_not_a_command_is_refused_and_the_next_one_is_heard(path: Path) -> None:
-    first, second = talk_bytes(
-        path, b'{"command": "user.rename"}\n{"command": "user.add", "name": "ada", "password": "x"}\n'
+    deep = b'{"command": ' + b'{"a": ' * 5000
+    first, deepest, second = talk_bytes(
+        path,
+        b'{"command": "user.rename"}\n'
+        + deep
+        + b'\n{"command": "user.add", "name": "ada", "password": "x"}\n',
     ).splitlines()
 
     assert b"does not understand" in first
+    assert b"does not understand" in deepest
     assert second == b'{"answer":"done"}'
 
 
