@@ -118,6 +118,7 @@ class Client:
         """How often its stream broke."""
         self._kept: list[Signal] = []
         self._kept_bytes: int = 0
+        self._given_up: bool = False
         self._kept_presences: dict[tuple[int, str], PresenceChanged] = {}
         self._pushes: int = 0
 
@@ -382,7 +383,15 @@ class Client:
             self._give_up("You read too slowly.")
 
     def _give_up(self, why: str) -> None:
-        """End the stream of a client for which too much waits; what is in the log waits there."""
+        """End the stream of a client for which too much waits; what is in the log waits there.
+
+        Not at once: whoever tells several sessions something goes through a list that must not change.
+        """
+        if not self._given_up:
+            self._given_up = True
+            self.place.services.scheduler.soon(lambda: self._fail(why))
+
+    def _fail(self, why: str) -> None:
         link = self.link
         self.leave()
         if link is not None:
