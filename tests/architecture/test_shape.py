@@ -67,3 +67,12 @@ def test_what_a_type_checker_is_told_to_ignore_has_a_code_and_a_reason(path: Pat
 @pytest.mark.parametrize("part", PARTS_OF_EVERY_PROTOCOL)
 def test_every_protocol_has_the_parts_that_a_reader_expects(package: Path, part: str) -> None:
     assert (package / f"{part}.py").exists() or (package / part / "__init__.py").exists()
+
+
+def test_no_two_decisions_share_a_number_and_each_is_headed_by_its_own() -> None:
+    records = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
+    numbers = [int(path.name[:4]) for path in records]
+    heads = [re.match(r"# (\d+)[.:] ", path.read_text(encoding="utf-8")) for path in records]
+
+    assert numbers == list(range(1, len(records) + 1))
+    assert [int(head[1]) for head in heads if head] == numbers
