@@ -82,6 +82,8 @@ class Delivery:
         self._store = store
         self._scheduler = scheduler
         self._cursors: dict[Session, Cursor] = {}
+        self._missing: dict[Session, bool] = {}
+        """Sessions that are being shown what they missed; true once a live entry was held back from one."""
         self.head_seq = 0
         """The log number up to which everything was delivered, or needed no delivery."""
         self.delivered = 0
@@ -103,9 +105,13 @@ class Delivery:
                         session.end(Refusal.FAULT)
                     count += 1
         else:
+            missing = self._missing
             for account in conversation.parties:
                 for session in list(self._sessions.of(account.id)):
                     if session is not origin and not (cursors and session in cursors):
+                        if missing and session in missing:
+                            missing[session] = True
+                            continue
                         try:
                             session.deliver(conversation, event)
                         except Exception:
@@ -135,6 +141,19 @@ class Delivery:
     def forget(self, session: Session) -> None:
         """Drop the cursor of a session that ended."""
         self._cursors.pop(session, None)
+        self._missing.pop(session, None)
+
+    def hold_back(self, session: Session) -> None:
+        """Give `session` no live entries of direct conversations until `go_on`: older ones come first."""
+        self._missing[session] = False
+
+    def held_back(self, session: Session) -> bool:
+        """Return whether an entry was held back since `hold_back`."""
+        return self._missing.get(session, False)
+
+    def go_on(self, session: Session) -> None:
+        """Give `session` live entries again."""
+        self._missing.pop(session, None)
 
     def catch_up(self, session: Session) -> None:
         """Feed `session` the next part of the log, if it is a cursor.
@@ -162,7 +181,11 @@ class Delivery:
                 break  # committed, but its live delivery is still to come
             cursor.seq = event.seq
             conversation = self._directory.conversation(event.conversation_id)
-            if event.seq not in cursor.own and conversation is not None and concerns(session, conversation):
+            if event.seq in cursor.own or conversation is None or not concerns(session, conversation):
+                continue
+            if session in self._missing and not conversation.is_room:
+                self._missing[session] = True
+            else:
                 session.deliver(conversation, event)
         if not events:
             cursor.seq = self.head_seq

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tests.unit.core.fakes import Listener, World
 
 from sabir.core.errors import Refusal
 from sabir.core.model.changes import EraseBody
 from sabir.core.model.event import Draft, Event, Kind
 from sabir.core.policy import PolicyConfig
+from sabir.core.ports import Page
 
 
 def nothing() -> None:
@@ -230,3 +233,34 @@ def test_a_slow_session_becomes_a_cursor_and_misses_nothing() -> None:
     world.services.messaging.post(ada, room, Draft("test", b"next"))
     world.scheduler.run()
     assert bob.took() == [b"next"]
+
+
+def test_what_was_missed_comes_before_what_is_said_meanwhile_and_each_once() -> None:
+    world = World()
+    ada, bob = world.session("ada"), world.account("bob")
+    direct = world.services.messaging.open_direct(ada.account, bob)  # type: ignore[arg-type]
+
+    def say(*texts: bytes) -> None:
+        for text in texts:
+            world.services.messaging.post(ada, direct, Draft("test", text))
+
+    say(b"1", b"2", b"3")
+    world.scheduler.run()
+    say(b"4")  # queued, not committed, when bob comes
+    phone = world.session("bob", "phone")
+    shown: list[bytes] = []
+
+    def show(page: Page, events: Sequence[Event]) -> None:
+        phone.heard.extend(event.native for event in events)
+        shown.extend(event.native for event in events)
+        if len(shown) == 2:
+            say(b"5")
+
+    world.services.devices.show_missed(phone, 2, show)
+    world.scheduler.run()
+    say(b"6")
+    world.scheduler.run()
+
+    assert phone.took() == [b"1", b"2", b"3", b"4", b"5", b"6"]
+    assert shown == [b"1", b"2", b"3"]
+    assert bob.delivered_seq > 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sabir.core.delivery import Delivery, Sessions
 from sabir.core.directory import Directory, account_row
@@ -18,6 +18,61 @@ SAVE_MS = 5_000
 """How long a delivery cursor may wait for its write: after a crash the device sees these messages again, by
 the same ids.
 """
+
+
+ShowMissed = Callable[[Page, Sequence[Event]], None]
+
+
+class _Missed:
+    """One session on its way through what it missed, page by page, up to the present."""
+
+    def __init__(
+        self,
+        session: Session,
+        account: Account,
+        store: LogStore,
+        delivery: Delivery,
+        devices: Devices,
+        limit: int,
+        show: ShowMissed,
+    ) -> None:
+        self._session = session
+        self._account = account
+        self._store = store
+        self._delivery = delivery
+        self._devices = devices
+        self._limit = limit
+        self._show = show
+        self._old_seq = delivery.head_seq
+        """What is later happened while we read, and is shown as live."""
+
+    def read(self, after_seq: int) -> None:
+        """Read the next page, unless there is none."""
+        if after_seq >= self._delivery.head_seq:
+            self._delivery.go_on(self._session)
+            return
+        self._delivery.hold_back(self._session)
+        query = PageQuery(account_id=self._account.id, after_seq=after_seq, limit=self._limit)
+        self._store.page(query, lambda page: self._take(page, after_seq))
+
+    def _take(self, page: Page, after_seq: int) -> None:
+        session, delivery = self._session, self._delivery
+        if not self._devices.is_here(session):
+            return
+        # Beyond: committed, but its live delivery is still to come.
+        events = [event for event in page.events if event.seq <= delivery.head_seq]
+        self._show(page, [event for event in events if event.seq <= self._old_seq])
+        for event in events:
+            conversation = self._devices.conversation_of(event)
+            if event.seq > self._old_seq and conversation is not None:
+                session.deliver(conversation, event)
+        last = events[-1].seq if events else after_seq
+        if events:
+            self._devices.delivered(self._account, last)
+        if delivery.held_back(session) or (events and not page.complete):
+            self.read(last)
+        else:
+            delivery.go_on(session)
 
 
 class Devices:
@@ -56,6 +111,10 @@ class Devices:
         self._sessions.remove(session)
         self._delivery.forget(session)
 
+    def is_here(self, session: Session) -> bool:
+        """Return whether a session is logged in still."""
+        return session in self._sessions.all
+
     def of(self, account: Account) -> list[Session]:
         """Return the sessions of an account; not to be changed."""
         return self._sessions.of(account.id)
@@ -72,12 +131,17 @@ class Devices:
                 self._scheduler.later(SAVE_MS, self.save)
             self._dirty[account.id] = account
 
-    def missed(self, account: Account, limit: int, then: Callable[[Page], None]) -> None:
-        """Read the direct messages that no device of `account` was given yet, oldest first.
+    def show_missed(self, session: Session, limit: int, show: ShowMissed) -> None:
+        """Show `session` the direct messages that no device of its account was given yet, oldest first.
 
-        The session shows them, and calls `delivered` with the log number of the last.
+        `show` is called with each page and the entries of it to show. What is said meanwhile is held back and
+        follows, so that the session sees everything once, in order.
         """
-        self._store.page(PageQuery(account_id=account.id, after_seq=account.delivered_seq, limit=limit), then)
+        account = session.account
+        if account is not None:
+            _Missed(session, account, self._store, self._delivery, self, limit, show).read(
+                account.delivered_seq
+            )
 
     def save(self) -> None:
         """Write the delivery cursors down now."""

@@ -1,6 +1,6 @@
 """CHATHISTORY, MARKREAD, and history for clients that cannot ask for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -300,31 +300,17 @@ def replay(client: Client, channel: Channel) -> None:
 
 def missed(client: Client) -> None:
     """Show the direct messages that no device of the account has seen, to who cannot ask for them."""
-    account, devices = client.account, client.network.services.devices
-    if account is None:
-        return
+    devices = client.network.services.devices
 
-    head = client.network.services.delivery.head_seq
-
-    def then(page: Page) -> None:
-        last = 0
-        for event in page.events:
-            if client.is_gone or event.seq > head:
-                break  # it was delivered live meanwhile
-            last = event.seq
+    def show(page: Page, events: Sequence[Event]) -> None:
+        for event in events:
             conversation = devices.conversation_of(event)
             if conversation is not None and event.kind == Kind.MESSAGE and event.actor_id != client.actor.id:
                 for tags, text in client.network.scribe.past(conversation, event, page, client.variant):
                     client.line(text, tags)
         client.flush()
-        if last:
-            devices.delivered(account, last)
-        if last and not page.complete:
-            devices.missed(account, limit, then)
 
-    limit = client.network.config.max_history
-    if account.delivered_seq < head:
-        devices.missed(account, limit, then)
+    devices.show_missed(client.session, client.network.config.max_history, show)
 
 
 def markread(client: Client, line: Line, reply: Reply) -> None:

@@ -4,6 +4,7 @@ An entry of the log goes to receivers as `<message to='` + address + a tail that
 them and kept in `Event.cache`.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from sabir.core.errors import Refusal
@@ -257,24 +258,14 @@ def deliver_late(context: Context, conversation: Conversation, event: Event) -> 
 def offer_missed(context: Context) -> None:
     """Show what no device of the account was given (RFC 6121 §8.5.2.2.1), page by page."""
     devices = context.place.services.devices
-    head = context.place.services.delivery.head_seq
 
-    def show(page: Page) -> None:
-        last = 0
-        for event in page.events:
+    def show(page: Page, events: Sequence[Event]) -> None:
+        for event in events:
             conversation = devices.conversation_of(event)
-            if event.seq > head:
-                break  # it was delivered live meanwhile
-            last = event.seq
             if conversation is not None:
                 deliver_late(context, conversation, event)
-        if last:
-            devices.delivered(context.account, last)
-        if last and not page.complete:
-            devices.missed(context.account, MISSED_PAGE, show)
 
-    if context.account.delivered_seq < head:
-        devices.missed(context.account, MISSED_PAGE, show)
+    devices.show_missed(context.session, MISSED_PAGE, show)
 
 
 def native_of(place: Place, conversation: Conversation, event: Event) -> bytes:
