@@ -13,6 +13,8 @@ from sabir.net.config import LimitsConfig
 _MS_PER_S: Final = 1000
 _MAX_KEYS: Final = 10_000
 _IPV6_PREFIX: Final = 64
+_MAX_DEBT_S: Final = 300
+"""However much a key has taken, its debt is paid after so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,10 @@ class TokenBucket:
             return 0
         return int(-self._tokens * _MS_PER_S / self._rate.per_s) + 1
 
+    def forgive(self, debt_s: float) -> None:
+        """Forget what of the debt would take more than `debt_s` to pay."""
+        self._tokens = max(self._tokens, -debt_s * self._rate.per_s)
+
     def has(self, now_ms: int, amount: float = 1) -> bool:
         """Say whether `allow` would allow, and take nothing."""
         self._fill(now_ms)
@@ -77,8 +83,10 @@ class KeyedBuckets:
         return self._bucket(key, now_ms).allow(now_ms)
 
     def charge(self, key: str, now_ms: int) -> None:
-        """Take one token of `key` in any case."""
-        self._bucket(key, now_ms).charge(now_ms)
+        """Take one token of `key` in any case; it never owes more than five minutes' worth."""
+        bucket = self._bucket(key, now_ms)
+        bucket.charge(now_ms)
+        bucket.forgive(_MAX_DEBT_S)
 
     def has(self, key: str, now_ms: int) -> bool:
         """Say whether `key` has a token; a key not seen before has, and is not remembered for the asking."""
