@@ -33,7 +33,7 @@ SUBJECT: Final = 7
 # What a child element means, by its namespace.
 _STRIP: Final = 1
 _STRIP_OURS: Final = 2
-_STRIP_BY_NAME: Final = 3
+_STRIP_IF_ORIGIN: Final = 3
 _ENCRYPTED: Final = 4
 _CORRECTION: Final = 5
 _RETRACTION: Final = 6
@@ -62,6 +62,7 @@ _BY_NAMESPACE: Final[dict[bytes, int]] = {
     b"urn:xmpp:sid:0": _ORIGIN,  # stanza-id is stripped, origin-id kept: XEP-0359 §4
     b"urn:xmpp:delay": _STRIP_OURS,  # XEP-0203 §4: our stamps are ours to make
     b"jabber:x:delay": _STRIP_OURS,
+    b"http://jabber.org/protocol/address": _STRIP_IF_ORIGIN,
     b"eu.siacs.conversations.axolotl": _ENCRYPTED,
     b"urn:xmpp:omemo:1": _ENCRYPTED,
     b"urn:xmpp:omemo:2": _ENCRYPTED,
@@ -138,6 +139,9 @@ def accept(stanza: Stanza, sender: bytes, language: bytes, domain: str) -> Accep
             cuts.append(child)
         elif meaning == _STRIP_OURS:
             if _is_ours(stanza, child, domain):
+                cuts.append(child)
+        elif meaning == _STRIP_IF_ORIGIN:
+            if _names_origin(stanza, child):
                 cuts.append(child)
         elif meaning == _ENCRYPTED:
             encrypted = True
@@ -218,6 +222,12 @@ def _is_ours(stanza: Stanza, child: Child, domain: str) -> bool:
     except JidSyntaxError:
         return True
     return claimed == domain or claimed.endswith("." + domain)
+
+
+def _names_origin(stanza: Stanza, child: Child) -> bool:
+    """Return whether extended addresses say who else a message is from: a room's to say (XEP-0033 §4.6.7)."""
+    addresses = child_element(stanza, child).find_all("address")
+    return any([address.get("type") == "ofrom" for address in addresses])
 
 
 def _native(stanza: Stanza, sender: bytes, language: bytes, cuts: list[Child]) -> bytes:

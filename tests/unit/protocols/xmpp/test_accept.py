@@ -35,6 +35,8 @@ FORGERIES = [
     "<delay xmlns='urn:xmpp:delay' from='@' stamp='2020-01-01T00:00:00Z'/>",
     "<x xmlns='jabber:x:delay' from='localhost' stamp='20200101T00:00:00'/>",
     "<retracted xmlns='urn:xmpp:message-retract:1' stamp='2020-01-01T00:00:00Z'/>",
+    "<addresses xmlns='http://jabber.org/protocol/address'><address type='to' jid='x@y'/>"
+    "<address type='ofrom' jid='eve@localhost/r'/></addresses>",
 ]
 
 
@@ -49,6 +51,7 @@ def test_what_only_servers_say_is_stripped(forgery: str) -> None:
     "kept",
     [
         "<origin-id xmlns='urn:xmpp:sid:0' id='1'/>",
+        "<addresses xmlns='http://jabber.org/protocol/address'><address type='cc' jid='x@y'/></addresses>",
         "<delay xmlns='urn:xmpp:delay' from='example.com' stamp='2020-01-01T00:00:00Z'/>",
         "<x xmlns='urn:example:unknown'><stanza-id xmlns='urn:xmpp:sid:0' by='a' id='1'/></x>",
         "<forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay' stamp='x'/></forwarded>",
