@@ -7,6 +7,8 @@ import re
 import pytest
 from tests.unit.protocols.irc.harness import MODERN, Net, Peer
 
+from sabir.core.ports import StoreError
+
 S = ":irc.example"
 
 
@@ -369,3 +371,16 @@ def test_a_read_marker_only_moves_forward_and_is_told_to_the_other_client(net: N
     assert ada.send("MARKREAD #lobby timestamp=2027-01-15T08:00:01.000Z") == [later]
     assert ada.send("MARKREAD #lobby x")[0].startswith(f"{S} FAIL MARKREAD INVALID_PARAMS #lobby x :")
     assert ada.send("MARKREAD")[0].startswith(f"{S} FAIL MARKREAD NEED_MORE_PARAMS :")
+
+
+@pytest.mark.spec("IRCv3 read-marker")
+def test_a_read_marker_that_cannot_be_kept_is_answered_with_a_failure(net: Net) -> None:
+    ada, bob = net.pair(MODERN)
+    said(bob, "hi")
+    ada.took()
+    net.world.store.errors = [StoreError("disk full")]
+
+    (answer,) = ada.send("MARKREAD #lobby timestamp=2027-01-15T08:00:02.000Z")
+
+    assert answer.startswith(f"{S} FAIL MARKREAD INTERNAL_ERROR #lobby :")
+    assert ada.send("PING x") == [f"{S} PONG irc.example :x"]

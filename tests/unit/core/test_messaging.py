@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from tests.unit.core.fakes import Listener, World
 
 from sabir.core.errors import Refusal
-from sabir.core.model.changes import EraseBody
+from sabir.core.model.changes import AccountRow, EraseBody
 from sabir.core.model.event import Draft, Event, Kind
 from sabir.core.policy import PolicyConfig
-from sabir.core.ports import Page
+from sabir.core.ports import Page, StoreError
+from sabir.core.services.devices import SAVE_MS
 
 
 def nothing() -> None:
@@ -264,3 +265,35 @@ def test_what_was_missed_comes_before_what_is_said_meanwhile_and_each_once() -> 
     assert phone.took() == [b"1", b"2", b"3", b"4", b"5", b"6"]
     assert shown == [b"1", b"2", b"3"]
     assert bob.delivered_seq > 0
+
+
+def test_a_marker_that_the_store_cannot_take_is_refused_and_stays() -> None:
+    world = World()
+    ada, bob = world.session("ada"), world.session("bob")
+    ada_account, bob_account = ada.account, bob.account
+    assert ada_account is not None
+    assert bob_account is not None
+    direct = world.services.messaging.open_direct(ada_account, bob_account)
+    world.services.messaging.post(bob, direct, Draft("test", b"hi"))
+    world.scheduler.run()
+    refusals: list[Refusal] = []
+    world.store.errors = [StoreError("disk full")]
+
+    world.services.reads.mark(ada, direct, world.store.events[0], nothing, refusals.append)
+    world.scheduler.run()
+
+    assert refusals == [Refusal.STORAGE_FAILED]
+    assert world.services.reads.marker(ada_account, direct) is None
+
+
+def test_a_delivery_cursor_that_could_not_be_written_is_written_later() -> None:
+    world = World()
+    account = world.account("ada")
+    world.services.devices.delivered(account, 7)
+    world.store.errors = [StoreError("disk full")]
+
+    world.scheduler.pass_ms(SAVE_MS)
+    world.scheduler.pass_ms(SAVE_MS)
+
+    rows = [row.delivered_seq for row in world.store.changes if isinstance(row, AccountRow)]
+    assert rows[-1] == 7

@@ -127,9 +127,7 @@ class Devices:
         """Note that a device of `account` was given everything up to `seq`; written down within seconds."""
         if seq > account.delivered_seq:
             account.delivered_seq = seq
-            if not self._dirty:
-                self._scheduler.later(SAVE_MS, self.save)
-            self._dirty[account.id] = account
+            self._keep(account)
 
     def show_missed(self, session: Session, limit: int, show: ShowMissed) -> None:
         """Show `session` the direct messages that no device of its account was given yet, oldest first.
@@ -144,7 +142,7 @@ class Devices:
             )
 
     def save(self) -> None:
-        """Write the delivery cursors down now."""
+        """Write the delivery cursors down now; those that cannot be are tried again within seconds."""
         dirty, self._dirty = self._dirty, {}
 
         def form(log: Log) -> Refusal | None:
@@ -152,8 +150,12 @@ class Devices:
                 log.change(account_row(account))
             return None
 
+        def refused(refusal: Refusal) -> None:
+            for account in dirty.values():
+                self._keep(account)
+
         if dirty:
-            self._log.append(Operation(form, lambda: None, lambda refusal: None))
+            self._log.append(Operation(form, lambda: None, refused))
 
     def conversation_of(self, event: Event) -> Conversation | None:
         """Return the conversation of an event that was read from the store."""
@@ -181,3 +183,8 @@ class Devices:
             return None
 
         self._log.append(Operation(form, then, refused))
+
+    def _keep(self, account: Account) -> None:
+        if not self._dirty:
+            self._scheduler.later(SAVE_MS, self.save)
+        self._dirty[account.id] = account

@@ -45,11 +45,12 @@ class Reads:
         conversation: Conversation,
         event: Event,
         then: Callable[[], None] | None = None,
+        refused: Callable[[Refusal], None] | None = None,
     ) -> None:
         """Move the marker of the session's account up to `event`; never backwards.
 
         Its other sessions get `ReadMarked`, and `then` is called once the marker is durable (or was further
-        already).
+        already); or `refused`, and the marker is where it was.
         """
         account = session.account
         if account is None:
@@ -87,7 +88,7 @@ class Reads:
             if then is not None:
                 then()
 
-        self._log.append(Operation(form, done, lambda refusal: None))
+        self._log.append(Operation(form, done, refused or _ignore))
 
     def receive(
         self,
@@ -118,7 +119,7 @@ class Reads:
                 kind=kind.value,
                 position=event.position,
             )
-            self._log.append(Operation(lambda log: log.change(row), _nothing, lambda refusal: None))
+            self._log.append(Operation(lambda log: log.change(row), _ignore, _ignore))
         told = Receipt(
             conversation,
             session.actor,
@@ -175,8 +176,8 @@ class Reads:
         return rows
 
 
-def _nothing() -> None:
-    """Nobody waits for a receipt to be durable."""
+def _ignore(*outcome: object) -> None:
+    """Nobody waits for the outcome."""
 
 
 def _restore(rows: dict[int, ReadRow], conversation_id: int, before: ReadRow | None) -> None:

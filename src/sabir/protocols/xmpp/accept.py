@@ -227,7 +227,7 @@ def _is_ours(stanza: Stanza, child: Child, domain: str) -> bool:
 def _names_origin(stanza: Stanza, child: Child) -> bool:
     """Return whether extended addresses say who else a message is from: a room's to say (XEP-0033 §4.6.7)."""
     addresses = child_element(stanza, child).find_all("address")
-    return any([address.get("type") == "ofrom" for address in addresses])
+    return any(address.get("type") == "ofrom" for address in addresses)
 
 
 def _native(stanza: Stanza, sender: bytes, language: bytes, cuts: list[Child]) -> bytes:

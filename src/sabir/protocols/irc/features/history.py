@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from sabir.core.errors import Refusal
 from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import Event, Kind
 from sabir.core.ports import Page, PageQuery
@@ -352,9 +353,17 @@ def _mark(client: Client, conversation: Conversation, target: str, at_ms: int, r
         reply.end()
         client.flush()
 
+    def refused(refusal: Refusal) -> None:
+        client.turnstile.leave()
+        client.network.counters.refused(refusal)
+        # IRCv3 read-marker: what went wrong on the server's side
+        reply.fail("MARKREAD", "INTERNAL_ERROR", target, "The read timestamp could not be set")
+        reply.end()
+        client.flush()
+
     def then(page: Page) -> None:
         if page.events:
-            services.reads.mark(client.session, conversation, page.events[-1], finish)
+            services.reads.mark(client.session, conversation, page.events[-1], finish, refused)
         else:
             finish()
 
