@@ -159,7 +159,7 @@ def test_kick_and_ban_put_out_and_only_a_ban_keeps_out() -> None:
     world.join(bob, "lobby")
     bob.took()
 
-    world.services.moderation.kick(ada, room, "bob", "spam", nothing, fail)
+    world.services.moderation.kick(ada, room, bob.actor, "spam", nothing, fail)
     world.scheduler.run()
     heard = bob.took()
     assert isinstance(heard[0], Departed)
@@ -460,3 +460,20 @@ def test_joins_sent_at_once_are_counted_too() -> None:
     world.store.errors = [StoreError("disk full")]
     assert refusal_of_join(world, ada, "d") is Refusal.STORAGE_FAILED
     assert world.services.rooms.attended_by(ada.actor) == []
+
+
+def test_who_is_kicked_is_the_one_meant_even_if_another_takes_the_nick_meanwhile() -> None:
+    world = World()
+    ada, bob, eve = world.session("ada"), world.session("bob"), world.session("eve")
+    room = world.join(ada, "lobby")
+    world.join(bob, "lobby", "Troll")
+    world.join(eve, "lobby")
+    target = room.attendees[bob.actor.id].actor
+    world.services.rooms.rename(bob, room, "Saint", nothing, fail)
+    world.services.rooms.rename(eve, room, "Troll", nothing, fail)
+
+    world.services.moderation.kick(ada, room, target, "", nothing, fail)
+    world.scheduler.run()
+
+    assert bob not in room.listeners
+    assert eve in room.listeners

@@ -96,28 +96,28 @@ class Moderation:
         self,
         session: Session,
         conversation: Conversation,
-        nick: str,
+        target: Actor,
         reason: str,
         then: Then,
         refused: Refused,
     ) -> None:
-        """Put a participant out of the room; coming back is allowed."""
+        """Put `target` out of the room, whatever its nick is by then; coming back is allowed."""
         made: list[tuple[Attendee, str, Event]] = []
 
         def form(log: Log) -> Refusal | None:
             if session.actor.id not in conversation.attendees:
                 return Refusal.NOT_ATTENDING
-            attendee = self._rooms.attendee(conversation, nick)
+            attendee = conversation.attendees.get(target.id)
             if attendee is None:
                 return Refusal.ACTOR_ABSENT
-            refusal = policy.may_moderate(conversation, session.actor, attendee.actor)
+            refusal = policy.may_moderate(conversation, session.actor, target)
             if refusal is not None:
                 return refusal
             by = self._nick(conversation, session.actor)
             self._rooms.remove(log, conversation, attendee)
-            role = conversation.role_of(attendee.actor.id)
+            role = conversation.role_of(target.id)
             entry = MemberChanged(
-                attendee.actor.id,
+                target.id,
                 attendee.nick,
                 Membership.LEAVE,
                 role,
@@ -128,9 +128,9 @@ class Moderation:
                 kicked=True,
             )
             event = self._enter(log, conversation, session.actor, by, entry)
-            member = conversation.members.get(attendee.actor.id)
+            member = conversation.members.get(target.id)
             if member is not None and member.membership is Membership.JOIN:
-                self._put(log, conversation, attendee.actor, role, Membership.LEAVE, attendee.nick, "", event)
+                self._put(log, conversation, target, role, Membership.LEAVE, attendee.nick, "", event)
             made.append((attendee, by, event))
             log.undo(made.clear)
             return None

@@ -3,6 +3,7 @@
 from typing import Final
 
 from sabir.core.errors import Refusal
+from sabir.core.model.actor import Actor
 from sabir.core.model.conversation import Attendee, Conversation
 from sabir.core.model.signals import Cause
 from sabir.core.services.rooms import Joined
@@ -189,10 +190,10 @@ def kick(client: Client, line: Line, reply: Reply) -> None:
             reply.numeric("441", f"{nick} {name}", "They aren't on that channel")
             pending.one()
             continue
-        _kick(client, room, attendee, reason, pending)
+        _kick(client, room, attendee.actor, reason, pending)
 
 
-def _kick(client: Client, room: Conversation, attendee: Attendee, reason: str, pending: Pending) -> None:
+def _kick(client: Client, room: Conversation, target: Actor, reason: str, pending: Pending) -> None:
     client.turnstile.enter()
 
     def then() -> None:
@@ -206,7 +207,7 @@ def _kick(client: Client, room: Conversation, attendee: Attendee, reason: str, p
         pending.one()
         client.flush()
 
-    client.network.services.moderation.kick(client.session, room, attendee.nick, reason, then, refused)
+    client.network.services.moderation.kick(client.session, room, target, reason, then, refused)
 
 
 def invite(client: Client, line: Line, reply: Reply) -> None:

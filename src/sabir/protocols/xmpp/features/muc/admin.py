@@ -191,15 +191,16 @@ def _role_change(
     if nick is None or role not in _ROLES:
         raise Refused(BAD_REQUEST)  # XEP-0045 §17.4 rule 5
     services = context.place.services
-    if role == "none":
-        return lambda then, no: services.moderation.kick(context.session, room, nick, reason, then, no)
     attendee = services.rooms.attendee(room, nick)
     if attendee is None:
         raise Refused(ITEM_NOT_FOUND)
+    target = attendee.actor
+    if role == "none":
+        return lambda then, no: services.moderation.kick(context.session, room, target, reason, then, no)
     if role != "moderator" and attendee.role >= Role.ADMIN:
         raise Refused(NOT_ALLOWED)  # XEP-0045 §8.4, §9.7: admins and owners keep what they have
     wanted = _stored_role(room, attendee, role)
-    return None if wanted is None else _set_role(context, room, attendee.actor, wanted, reason)
+    return None if wanted is None else _set_role(context, room, target, wanted, reason)
 
 
 def _stored_role(room: Conversation, attendee: Attendee, role: str) -> Role | None:
