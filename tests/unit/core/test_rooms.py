@@ -477,3 +477,24 @@ def test_who_is_kicked_is_the_one_meant_even_if_another_takes_the_nick_meanwhile
 
     assert bob not in room.listeners
     assert eve in room.listeners
+
+
+def test_nothing_is_done_in_a_room_that_was_closed() -> None:
+    world = World()
+    ada, bob = world.session("ada"), world.session("bob")
+    room = world.join(ada, "lobby")
+    world.join(bob, "lobby")
+    moderation = world.services.moderation
+    refusals: list[Refusal] = []
+    moderation.destroy(ada, room, "", "", nothing, fail)
+    moderation.kick(ada, room, bob.actor, "", nothing, refusals.append)
+    moderation.configure(ada, room, RoomConfig(title="Ghosts"), nothing, refusals.append)
+    moderation.configure(None, room, RoomConfig(title="Ghosts"), nothing, refusals.append)
+    moderation.set_mask(ada, room, "bob!*@*", True, nothing, refusals.append)
+    moderation.set_topic(ada, room, "boo", nothing, refusals.append)
+    moderation.set_role(ada, room, bob.actor, Role.ADMIN, "", nothing, refusals.append)
+    moderation.invite(ada, room, world.account("eve").actor, "", nothing, refusals.append)
+    world.scheduler.run()
+
+    assert set(refusals) == {Refusal.ROOM_GONE}
+    assert len(refusals) == 7

@@ -105,6 +105,8 @@ class Moderation:
         made: list[tuple[Attendee, str, Event]] = []
 
         def form(log: Log) -> Refusal | None:
+            if conversation.destroyed:
+                return Refusal.ROOM_GONE
             if session.actor.id not in conversation.attendees:
                 return Refusal.NOT_ATTENDING
             attendee = conversation.attendees.get(target.id)
@@ -271,6 +273,8 @@ class Moderation:
 
         def form(log: Log) -> Refusal | None:
             actor_id, by = 0, ""
+            if conversation.destroyed:
+                return Refusal.ROOM_GONE
             if session is not None:
                 actor_id, by = session.actor.id, self._nick(conversation, session.actor)
                 if policy.effective_role(conversation, session.actor) < Role.MODERATOR:
@@ -328,6 +332,8 @@ class Moderation:
         """Add or remove a ban mask (IRC `+b nick!user@host`); people in the room stay until kicked."""
 
         def form(log: Log) -> Refusal | None:
+            if conversation.destroyed:
+                return Refusal.ROOM_GONE
             if policy.effective_role(conversation, session.actor) < Role.MODERATOR:
                 return Refusal.ROLE_TOO_LOW
             if (pattern in conversation.ban_masks) == added:
