@@ -498,3 +498,17 @@ def test_nothing_is_done_in_a_room_that_was_closed() -> None:
 
     assert set(refusals) == {Refusal.ROOM_GONE}
     assert len(refusals) == 7
+
+
+def test_who_attends_already_joins_for_good_from_another_device() -> None:
+    world = World()
+    ada, bob, irc = world.session("ada"), world.session("bob"), world.session("bob", "irc")
+    room = world.join(ada, "lobby")
+    world.join(bob, "lobby", "Bobby")
+
+    world.join(irc, "lobby", durable=True)
+    world.join(irc, "lobby", durable=True)
+
+    member = room.members[bob.actor.id]
+    assert (member.membership, member.nick) == (Membership.JOIN, "Bobby")
+    assert [event.kind for event in world.store.events].count(Kind.MEMBER) == 1

@@ -13,8 +13,10 @@ from sabir.core.ports import Session
 
 
 def begin_membership(log: Log, conversation: Conversation, actor: Actor, nick: str) -> None:
-    """Make an actor a member who joined for good, while an item forms."""
+    """Make an actor a member who joined for good, while an item forms; nothing happens if it is one."""
     before = conversation.members.get(actor.id)
+    if before is not None and before.membership is Membership.JOIN:
+        return
     role = Role.NONE if before is None else before.role
     entry = MemberChanged(actor.id, nick, Membership.JOIN, role, role, actor.id, nick)
     event = log.enter_state(conversation, actor.id, nick, Kind.MEMBER, encode_state(entry))

@@ -420,6 +420,8 @@ class Rooms:
             if session not in present.entered:
                 present.entered[session] = None
                 log.undo(lambda: take_session_out(present, session))
+            if durable:
+                begin_membership(log, conversation, actor, present.nick)
             return Joined(conversation, present, created=False, first=False)
         refusal = policy.may_join(conversation, actor, key, address, self._config.max_attendees)
         if refusal is None:
@@ -437,8 +439,7 @@ class Rooms:
         if conversation.id not in attended:
             attended[conversation.id] = conversation  # counted now: the next join may be of the same batch
             log.undo(lambda: self._forget(attendee, conversation))
-        member = conversation.members.get(actor.id)
-        if durable and (member is None or member.membership is not Membership.JOIN):
+        if durable:
             begin_membership(log, conversation, actor, nick)
         return Joined(conversation, attendee, created, first=True)
 
