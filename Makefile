@@ -8,6 +8,7 @@ STAMPS := $(VENV)/stamps
 SOURCES := pyproject.toml setup.py $(shell find src -type f -not -path '*/__pycache__/*' -not -path '*.egg-info/*')
 # Tests and checks read the sources; the installed, compiled Sabir is what `run` and `bench` use.
 FROM_SOURCE := PYTHONPATH=src
+PATIENTLY := $(BIN)/python tools/patience.py
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test check fix bench docs citations clean FORCE
@@ -20,10 +21,10 @@ venv: $(STAMPS)/sabir ## create .venv with everything, and Sabir compiled
 run: venv ## see it: a server, an XMPP client and an IRC client in one room
 	$(BIN)/sabir demo
 
-test: venv ## run the tests, from the sources
+test: $(STAMPS)/libraries ## run the tests, from the sources
 	$(FROM_SOURCE) $(BIN)/python -m pytest $(ARGS)
 
-check: venv ## format, lint, types, imports, documentation
+check: $(STAMPS)/libraries ## format, lint, types, imports, documentation
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(FROM_SOURCE) $(BIN)/mypy
@@ -32,7 +33,7 @@ check: venv ## format, lint, types, imports, documentation
 	$(FROM_SOURCE) $(BIN)/python -m tools.reference_pages --check
 	$(FROM_SOURCE) $(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
-fix: venv ## repair what a tool can repair
+fix: $(STAMPS)/libraries ## repair what a tool can repair
 	$(BIN)/ruff check --fix --show-fixes .
 	$(BIN)/ruff format .
 	$(FROM_SOURCE) $(BIN)/python -m tools.spec_table
@@ -41,10 +42,10 @@ fix: venv ## repair what a tool can repair
 bench: venv ## measure Sabir beside other servers; ARGS="--quick" for a short run
 	$(BIN)/python -m bench $(ARGS)
 
-docs: venv ## build the documentation into docs/_build/html
+docs: $(STAMPS)/libraries ## build the documentation into docs/_build/html
 	$(FROM_SOURCE) $(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
-citations: venv ## compare the specifications cited in the code, listed in spec.toml and tested
+citations: $(STAMPS)/libraries ## compare the specifications cited in the code, listed in spec.toml and tested
 	@$(FROM_SOURCE) $(BIN)/python -m tools.citations
 
 clean: ## remove what was built, the virtual environment included
@@ -55,8 +56,8 @@ $(BIN)/python:
 
 $(STAMPS)/libraries: requirements.lock | $(BIN)/python
 	@mkdir -p $(STAMPS)
-	@echo "Fetching the libraries."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(PATIENTLY) "Fetching the libraries." \
+	  $(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
 	@touch $@
 
 # The list of sources, and what is compiled: when one changes the build starts afresh, or what is no longer built
@@ -67,9 +68,8 @@ $(STAMPS)/sources: FORCE | $(BIN)/python
 	@cmp -s $@ $@.new && rm $@.new || { mv $@.new $@; rm -rf build; }
 
 $(STAMPS)/sabir: $(STAMPS)/libraries $(STAMPS)/sources $(SOURCES)
-	@echo "Compiling and installing Sabir; this takes a minute or two."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
-	  --force-reinstall .
+	@$(PATIENTLY) "Compiling and installing Sabir; this takes a minute or two." \
+	  $(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall .
 	@cd $(VENV) && bin/python -c 'import sabir.cli'
 	@$(BIN)/python -m tools.compiled
 	@touch $@
