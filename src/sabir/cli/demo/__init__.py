@@ -31,8 +31,6 @@ def demo(
 ) -> None:
     """See it work: start a server, let an XMPP and an IRC client talk in one room, then join them.
 
-        sabir demo
-
     The server uses free ports of 127.0.0.1 and a temporary folder; nothing is left behind.
     """
     if missing := [name for name in LIBRARIES if importlib.util.find_spec(name) is None]:

@@ -45,6 +45,7 @@ async def play(stage: Stage, console: Console, *, stay: bool) -> bool:
         missing = await scene.perform(watched=console.is_terminal)
         console.print(view.verdict(missing))
         if stay:
+            console.print()
             console.print(view.invitation(stage))
             scene.show_what_follows()
             await asyncio.Event().wait()

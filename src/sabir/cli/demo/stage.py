@@ -62,10 +62,9 @@ def stage(accounts: Sequence[str], room: str) -> Iterator[Stage]:
             )
         try:
             facts = _ready(server, ready, log)
-            passwords = {account: secrets.token_urlsafe(9) for account in accounts}
+            passwords = {account: secrets.token_hex(6) for account in accounts}
             for account, password in passwords.items():
-                # With "=", for a password that begins with a dash.
-                _command("user", "add", account, f"--password={password}", "--data", str(data))
+                _command("user", "add", account, "--password", password, "--data", str(data))
             _command("room", "create", room, "--owner", accounts[0], "--data", str(data))
             doors = {name: Door(fact["host"], fact["port"]) for name, fact in facts["listeners"].items()}
             yield Stage(doors, facts["domain"], data / "certificate.pem", passwords, room)

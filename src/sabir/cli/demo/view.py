@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -29,7 +31,7 @@ def conversation(
 ) -> RenderableType:
     """Return the lines, each as the two clients got it; one that did not come shows as missing."""
     table = Table(box=box.ROUNDED, expand=True, border_style="grey42", padding=(0, 1))
-    table.title = Text(f"#{ROOM}, as each client saw it and in the words of its protocol", "grey62")
+    table.title = Text(f"#{ROOM}, as each client saw it, in the words of its protocol", "grey62")
     for head in heads:
         table.add_column(Text(head, "bold"), ratio=1)
     for line, left, right in rows:
@@ -54,16 +56,17 @@ def invitation(stage: Stage) -> RenderableType:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(style="bold")
     table.add_column()
-    table.add_row("XMPP", f"{GUEST_NAME}@{stage.domain}, server {xmpp.host}, port {xmpp.port} (STARTTLS)")
+    table.add_row("XMPP", f"address {GUEST_NAME}@{stage.domain}, server {xmpp.host}, port {xmpp.port}")
     table.add_row("", f"room {stage.room}@rooms.{stage.domain}")
+    table.add_row("IRC", f"server {irc.host}, port {irc_tls.port} with TLS, or {irc.port} without")
+    table.add_row("", f"nick {GUEST_NAME}, SASL or server password; /join #{stage.room}")
+    table.add_row("Password", stage.passwords[GUEST_NAME])
     table.add_row(
-        "IRC", f"server {irc.host}, port {irc_tls.port} (TLS) or {irc.port}; nick and SASL user {GUEST_NAME}"
+        "At once", f"irssi -c {irc.host} -p {irc.port} -n {GUEST_NAME} -w {stage.passwords[GUEST_NAME]}"
     )
-    table.add_row("", f"/join #{stage.room}")
-    table.add_row("Accounts", "   ".join(f"{name} {password}" for name, password in stage.passwords.items()))
     hint = Text(
-        f"The certificate is self-signed: {stage.certificate}\n"
-        "What is said in the room appears below. Ctrl-C ends the demo; nothing of it is kept.",
+        "The certificate is the server's own: your client will ask you to accept it.\n"
+        "What is said in the room appears below. Ctrl-C ends it, and nothing is kept.",
         "grey62",
     )
     return Panel(Group(table, Text(), hint), title="Join with a client of your own", border_style="grey42")
@@ -80,12 +83,32 @@ def overheard(protocol: str, heard: Heard) -> Text:
 def _cell(line: Line, heard: Heard | None) -> RenderableType:
     if heard is None:
         return Text(f"… {line.who}: {line.act.value}", "grey42")
-    row = Table.grid(expand=True, padding=(0, 1, 0, 0))
-    row.add_column(ratio=1)
-    row.add_column(justify="right", no_wrap=True)
-    words = _words(line, heard.shown)
-    row.add_row(words, Text(heard.form, "grey50"))
-    return row
+    return _Cell(_words(line, heard.shown), heard.form)
+
+
+class _Cell:
+    """A line, and at its right the words that carried it, where there is room for both."""
+
+    def __init__(self, words: Text, form: str) -> None:
+        self._words: Final = words
+        self._form: Final = form
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        first, *others = self._words.split("\n")
+        # The whole citation, or if need be the number alone: `<reply> XEP-0461`, `XEP-0461`.
+        for form in (self._form, self._form.rpartition(" ")[2]):
+            if first.cell_len + 1 + cell_len(form) <= options.max_width:
+                row = Table.grid(expand=True, padding=(0, 1, 0, 0))
+                row.add_column(ratio=1)
+                row.add_column(justify="right", no_wrap=True)
+                row.add_row(first, Text(form, "grey50"))
+                yield row
+                yield from others
+                return
+        yield self._words
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement.get(console, options, self._words)
 
 
 def _words(line: Line, shown: str) -> Text:
