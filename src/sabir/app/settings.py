@@ -53,10 +53,11 @@ class Problem:
     where: str
     """The file and line, the variable, or the option that says it."""
     key: str
+    """The setting or section; empty for the file as a whole."""
     what: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.key}: {self.what}"
+        return ": ".join(filter(None, (self.where, self.key, self.what)))
 
 
 class SettingsError(Exception):
@@ -118,10 +119,10 @@ def _from_file(path: Path, problems: list[Problem]) -> dict[tuple[str, str], _Gi
         text = path.read_text(encoding="utf-8")
         document = tomllib.loads(text)
     except OSError as error:
-        problems.append(Problem(str(path), "file", f"cannot be read: {error.strerror}"))
+        problems.append(Problem(str(path), "", f"cannot be read: {error.strerror}"))
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problems.append(Problem(str(path), "file", f"is not TOML: {error}"))
+        problems.append(Problem(str(path), "", f"is not TOML: {error}"))
         return {}
     given = {}
     for section, content in document.items():

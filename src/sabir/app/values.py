@@ -17,9 +17,11 @@ def convert(hint: Any, value: object) -> object:
     """Return a value of TOML as the type that `hint` names.
 
     Raises:
-        ValueError: it is of another type; the text says what is wanted.
+        ValueError: it is of another type, or less than nothing; the text says what is wanted.
     """
     hint = _bare(hint)
+    if isinstance(value, int | float) and value < 0:  # Sizes, counts and times are all that settings measure.
+        raise ValueError(f"must not be negative, and is {shown(value)}")
     origin = typing.get_origin(hint)
     if origin is tuple and isinstance(value, list):
         return tuple(convert(typing.get_args(hint)[0], item) for item in value)
@@ -53,9 +55,15 @@ def parse(hint: Any, text: str) -> object:
         return tuple(parse(typing.get_args(bare)[0], item) for item in items)
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-        return convert(bare, value)
-    except (tomllib.TOMLDecodeError, ValueError, KeyError):
+    except (tomllib.TOMLDecodeError, KeyError):
         return convert(bare, text)
+    try:
+        return convert(bare, value)
+    except ValueError as error:
+        try:
+            return convert(bare, text)
+        except ValueError:
+            raise error from None
 
 
 def expected(hint: Any) -> str:

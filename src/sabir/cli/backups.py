@@ -22,7 +22,9 @@ def backup(
 ) -> None:
     """Copy all messages, accounts and rooms to a file, whether the server runs or not.
 
-    sabir backup sabir-2026-11-24.db
+    For example:
+
+        sabir backup sabir-2026-11-24.db
     """
     try:
         copies.backup(data, file)
@@ -41,7 +43,9 @@ def restore(
 
     Clients notice and read their histories anew; no number is given to two messages.
 
-    sabir restore sabir-2026-11-24.db
+    For example:
+
+        sabir restore sabir-2026-11-24.db
     """
     try:
         data_folder.prepare(data)

@@ -9,7 +9,7 @@ import typer
 from sabir.app import data as data_folder
 from sabir.app import manual, settings, values
 from sabir.cli.options import DEFAULT_DATA, Config, Data, Set, read_settings, settings_file
-from sabir.cli.output import out, refuse
+from sabir.cli.output import called, out, refuse
 
 app = typer.Typer(help="Check and show the settings.", no_args_is_help=True)
 
@@ -42,7 +42,7 @@ def quickstart(data: Data = DEFAULT_DATA, domain: str = Domain) -> None:
     out.print(f"Wrote {file}", markup=False)
     out.print("\nNext, two people, and the server:\n", markup=False)
     for line in (f"user add ada{where}", f"user add bob{where}", f"serve{where}"):
-        out.print(f"  sabir {line}", style="bold", markup=False)
+        out.print(f"  {called()} {line}", style="bold", markup=False)
     out.print(
         f"\nThen log in as ada@{domain} with any XMPP client, or as ada with any IRC client.", markup=False
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import msgspec
@@ -16,6 +19,15 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 REFUSED = 1
 USAGE = 2
+
+
+def called() -> str:
+    """Return how to type this program: `sabir`, or the path by which it was called if the shell finds no other."""
+    program = Path(sys.argv[0])
+    found = shutil.which("sabir")
+    if program.name != "sabir" or (found and program.samefile(found)):
+        return "sabir"
+    return str(program)
 
 
 def show(answer: msgspec.Struct) -> None:

@@ -28,7 +28,9 @@ def create(
 ) -> None:
     """Make a room that stays when everybody has left.
 
-    sabir room create lobby --owner ada
+    For example:
+
+        sabir room create lobby --owner ada
     """
     settings = read_settings(data, config, set_)
     name = name.removeprefix("#")
@@ -40,7 +42,9 @@ def create(
 def list_(json: Json = False, data: Data = DEFAULT_DATA, config: Config = None, set_: Set = None) -> None:
     """List all rooms, those that are hidden from directories too.
 
-    sabir room list
+    For example:
+
+        sabir room list
     """
     answer = ask(data, read_settings(data, config, set_), commands.ListRooms())
     assert isinstance(answer, commands.Rooms)
@@ -59,7 +63,9 @@ def members(
 ) -> None:
     """List who belongs to a room, and who is there now, by which protocols.
 
-    sabir room members lobby
+    For example:
+
+        sabir room members lobby
     """
     answer = ask(data, read_settings(data, config, set_), commands.ListMembers(name.removeprefix("#")))
     assert isinstance(answer, commands.Members)

@@ -15,7 +15,7 @@ from sabir.admin.control import ControlClient
 from sabir.app.data import SOCKET_NAME
 from sabir.base import log
 from sabir.cli.options import DEFAULT_DATA, Config, Data, Json, Set, read_settings
-from sabir.cli.output import out, refuse, show, tabulate
+from sabir.cli.output import called, out, refuse, show, tabulate
 from sabir.net.tls import TlsError
 from sabir.storage.lock import Locked
 
@@ -45,6 +45,8 @@ def serve(
 ) -> None:
     """Run the server in the foreground, until it is told to stop (Ctrl-C or SIGTERM).
 
+    For example:
+
         sabir serve --data /var/lib/sabir
 
     For a test, on free ports, which are then found in the file:
@@ -69,14 +71,16 @@ def serve(
 def status(json: Json = False, data: Data = DEFAULT_DATA) -> None:
     """Say how the running server is: who is connected, where it listens, what is compiled. Ends with 1 if none runs.
 
-    sabir status --data /var/lib/sabir
+    For example:
+
+        sabir status --data /var/lib/sabir
     """
     try:
         client = ControlClient(data / SOCKET_NAME)
         answer = client.ask(commands.AskStatus())
         client.close()
     except OSError:
-        refuse(f"No server runs on {data}. To start one: sabir serve --data {data}")
+        refuse(f"No server runs on {data}. To start one: {called()} serve --data {data}")
     assert isinstance(answer, commands.Status)
     if json:
         show(answer)
@@ -102,6 +106,8 @@ def status(json: Json = False, data: Data = DEFAULT_DATA) -> None:
 def _advice(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"{error}. Another program listens there: stop it, or try free ports with --ports auto."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{error}. server.listen names an address that this machine does not have."
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{error}. Is the data folder yours, and may you listen on that port?"
     return f"{error}."

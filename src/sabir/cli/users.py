@@ -26,7 +26,12 @@ app = typer.Typer(
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name, without the domain.")]
 Password = Annotated[
     str | None,
-    typer.Option("--password", metavar="PW", help="Without it, you are asked; others could see it here."),
+    typer.Option(
+        "--password",
+        metavar="PW",
+        help="Better leave it out: others can see it here. You are then asked, or, where there is no terminal, "
+        "a line of standard input is read.",
+    ),
 ]
 
 IMPORT_AT_ONCE = 250
@@ -43,10 +48,12 @@ def add(
 ) -> None:
     """Make an account. The person can log in at once, with any client of any protocol.
 
-    sabir user add ada
+    For example:
+
+        sabir user add ada
     """
     settings = read_settings(data, config, set_)
-    ask(data, settings, commands.AddUser(name, password or _asked()))
+    ask(data, settings, commands.AddUser(name, _asked() if password is None else password))
     out.print(f"{name}@{settings.server.domain} can log in.", markup=False)
 
 
@@ -54,9 +61,10 @@ def add(
 def list_(json: Json = False, data: Data = DEFAULT_DATA, config: Config = None, set_: Set = None) -> None:
     """List the accounts, and from which protocols each is connected.
 
-    sabir user list
+    For example:
 
-    sabir user list --json | jq -r '.users[] | select(.enabled | not) | .name'
+        sabir user list
+        sabir user list --json | jq -r '.users[] | select(.enabled | not) | .name'
     """
     answer = ask(data, read_settings(data, config, set_), commands.ListUsers())
     assert isinstance(answer, commands.Users)
@@ -67,7 +75,7 @@ def list_(json: Json = False, data: Data = DEFAULT_DATA, config: Config = None, 
     for user in answer.users:
         made = datetime.fromtimestamp(user.created_ms / 1000, UTC).strftime("%Y-%m-%d")
         rows.append((user.name, made, " ".join(user.sessions), "" if user.enabled else "disabled"))
-    tabulate(("Name", "Made", "Connected by", ""), rows)
+    tabulate(("Name", "Made", "Connected by", "State"), rows)
 
 
 @app.command()
@@ -80,10 +88,12 @@ def passwd(
 ) -> None:
     """Give an account a new password. Whoever is logged in has to log in again.
 
-    sabir user passwd ada
+    For example:
+
+        sabir user passwd ada
     """
     settings = read_settings(data, config, set_)
-    ask(data, settings, commands.SetPassword(name, password or _asked()))
+    ask(data, settings, commands.SetPassword(name, _asked() if password is None else password))
     out.print(f"{name} has a new password.", markup=False)
 
 
@@ -91,7 +101,9 @@ def passwd(
 def disable(name: Name, data: Data = DEFAULT_DATA, config: Config = None, set_: Set = None) -> None:
     """Let an account no longer log in, and end its sessions. What it wrote stays.
 
-    sabir user disable ada
+    For example:
+
+        sabir user disable ada
     """
     ask(data, read_settings(data, config, set_), commands.SetEnabled(name, enabled=False))
     out.print(f"{name} can no longer log in.", markup=False)
@@ -101,7 +113,9 @@ def disable(name: Name, data: Data = DEFAULT_DATA, config: Config = None, set_: 
 def enable(name: Name, data: Data = DEFAULT_DATA, config: Config = None, set_: Set = None) -> None:
     """Let a disabled account log in again.
 
-    sabir user enable ada
+    For example:
+
+        sabir user enable ada
     """
     ask(data, read_settings(data, config, set_), commands.SetEnabled(name, enabled=True))
     out.print(f"{name} can log in again.", markup=False)
@@ -118,7 +132,7 @@ def import_(
 ) -> None:
     """Make many accounts from a file with a name and a password on each line, separated by a comma.
 
-    Names that are taken are left as they are and told, so the same file can be given again.
+    Names that are taken are left as they are and told, so the same file can be given again. For example:
 
         sabir user import people.csv
     """
@@ -180,5 +194,7 @@ def _people(file: str) -> Iterator[tuple[str, str]]:
 
 
 def _asked() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
     password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return password

@@ -65,6 +65,8 @@ class TlsConfig:
         """
         if bool(self.certificate) != bool(self.key):
             raise ValueError("key: set it together with certificate, or leave both empty")
+        if self.check_interval_s < 1:
+            raise ValueError("check_interval_s: must be at least 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

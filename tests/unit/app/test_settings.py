@@ -74,6 +74,24 @@ def test_what_a_type_cannot_say_is_checked_and_blamed_on_the_one_who_set_it() ->
     assert problem.startswith("SABIR_SERVER__DOMAIN: server.domain: a domain name in small letters is needed")
 
 
+@pytest.mark.parametrize(
+    ("setting", "told_of_it"),
+    [
+        ("irc.autoreplay=-4", "irc.autoreplay: must not be negative, and is -4"),
+        ("irc.network=my net", "irc.network: a name without spaces is needed, such as Sabir"),
+        ("irc.ping_after_s=0", "irc.ping_after_s: must be at least 1"),
+        ("tls.check_interval_s=0", "tls.check_interval_s: must be at least 1"),
+        (
+            "xmpp.max_stanza_bytes_before_login=9999",
+            "xmpp.max_stanza_bytes_before_login: must be at least 10000, as RFC 6120 §13.12 demands",
+        ),
+        ("xmpp.login_attempts=0", "xmpp.login_attempts: must be at least 1"),
+    ],
+)
+def test_a_number_with_which_nothing_works_is_refused(setting: str, told_of_it: str) -> None:
+    assert told(None, {}, setting) == [f"--set {setting}: {told_of_it}"]
+
+
 def test_all_problems_are_told_at_once(file: Path) -> None:
     file.write_text("[log]\nlevel = 3\n")
 
@@ -81,10 +99,10 @@ def test_all_problems_are_told_at_once(file: Path) -> None:
 
 
 def test_a_file_that_is_not_toml_or_not_there_is_told(file: Path) -> None:
-    assert told(file) == [f"{file}: file: cannot be read: No such file or directory"]
+    assert told(file) == [f"{file}: cannot be read: No such file or directory"]
 
     file.write_text("[server\n")
-    assert told(file)[0].startswith(f"{file}: file: is not TOML: ")
+    assert told(file)[0].startswith(f"{file}: is not TOML: ")
 
 
 def test_a_section_that_is_not_a_table_is_told(file: Path) -> None:

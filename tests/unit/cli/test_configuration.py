@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -27,6 +29,20 @@ def test_quickstart_writes_a_file_that_works_and_says_what_comes_next(data: Path
     assert chosen == {"domain": "chat.example.org", "listen": ["0.0.0.0", "::"]}
     assert data.stat().st_mode & 0o777 == 0o700
     assert sabir("config", "check", "--data", data).exit_code == 0
+
+
+def test_what_quickstart_says_can_be_typed_where_it_was_typed(tmp_path: Path) -> None:
+    program = tmp_path / "sabir"
+    program.write_text("from sabir.cli import main; main()")
+
+    told = subprocess.run(
+        [sys.executable, program, "quickstart", "--data", tmp_path / "data"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert f"  {program} user add ada --data {tmp_path / 'data'}\n" in told
 
 
 def test_quickstart_touches_no_file_that_is_there(data: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,12 +34,43 @@ def test_an_account_that_was_added_is_listed(data: Path) -> None:
     assert "ada" in sabir("user", "list", "--data", data).stdout
 
 
-def test_the_password_is_asked_for_twice_and_not_shown(data: Path) -> None:
-    result = sabir("user", "add", "ada", "--data", data, said="secret\nsecret\n")
+def test_at_a_terminal_the_password_is_asked_for_twice_and_not_shown(data: Path) -> None:
+    keys, terminal = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", "from sabir.cli import main; main()", "user", "add", "ada", "--data", data],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    ) as command:
+        os.close(terminal)
+        shown = b""
+        for asked in (b"Password: ", b"Repeat for confirmation: "):
+            while not shown.endswith(asked):
+                shown += os.read(keys, 1024)
+            os.write(keys, b"secret\n")
+        while b"can log in" not in shown:
+            shown += os.read(keys, 1024)
+    os.close(keys)
+
+    assert command.returncode == 0
+    assert b"secret" not in shown
+    assert names(data) == ["ada"]
+
+
+def test_without_a_terminal_the_password_is_a_line_of_standard_input(data: Path) -> None:
+    result = sabir("user", "add", "ada", "--data", data, said="secret\n")
 
     assert result.exit_code == 0
-    assert "secret" not in result.output
-    assert result.stdout.strip() == "ada@localhost can log in."
+    assert result.output == "ada@localhost can log in.\n"
+
+
+@pytest.mark.parametrize("words", [("--password", ""), ()])
+def test_an_empty_password_is_refused(data: Path, words: tuple[str, ...]) -> None:
+    result = sabir("user", "add", "ada", *words, "--data", data, said="\n")
+
+    assert result.exit_code == 1
+    assert "the password is empty" in result.stderr
 
 
 @pytest.mark.parametrize(

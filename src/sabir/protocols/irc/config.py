@@ -57,3 +57,18 @@ class IrcConfig:
 
     max_waiting_lines: int = 500
     """Lines that may wait to be served; a client that sends more is disconnected."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no client could work with.
+
+        Raises:
+            ValueError: names the key and the fix.
+        """
+        if not self.network or not self.network.isprintable() or " " in self.network:
+            raise ValueError("network: a name without spaces is needed, such as Sabir")
+        for key in ("max_channels", "registration_timeout_s", "ping_after_s", "ping_timeout_s"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key}: must be at least 1")
+        for key in ("flood_burst_lines", "max_waiting_lines", "max_multiline_bytes", "max_multiline_lines"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key}: must be at least 1")

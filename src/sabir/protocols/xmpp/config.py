@@ -37,5 +37,17 @@ class XmppConfig:
     """Contacts in one roster."""
 
     def __post_init__(self) -> None:
-        if self.max_stanza_bytes < 10_000 or self.max_stanza_bytes_before_login < 10_000:
-            raise ValueError("xmpp.max_stanza_bytes: at least 10000, as RFC 6120 §13.12 demands")
+        """Refuse limits with which no client could work.
+
+        Raises:
+            ValueError: names the key and the fix.
+        """
+        for key in ("max_stanza_bytes", "max_stanza_bytes_before_login"):
+            if getattr(self, key) < 10_000:
+                raise ValueError(f"{key}: must be at least 10000, as RFC 6120 §13.12 demands")
+        for key in ("login_attempts", "negotiation_timeout_s", "max_sessions_per_account"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key}: must be at least 1")
+        for key in ("ping_after_s", "ping_timeout_s"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key}: must be at least 1")
