@@ -81,6 +81,9 @@ def talk(server: XmppServer) -> tuple[Peer, Peer]:
     return romeo, juliet
 
 
+@pytest.mark.spec("XEP-0313 §3.3.1")
+@pytest.mark.spec("XEP-0313 §3.5")
+@pytest.mark.spec("XEP-0313 §6.1.1")
 @pytest.mark.spec("XEP-0313 §4.2")
 def test_the_archive_holds_what_was_sent_and_received(talk: tuple[Peer, Peer]) -> None:
     romeo, juliet = talk
@@ -138,6 +141,10 @@ def test_a_query_may_be_about_a_time(talk: tuple[Peer, Peer]) -> None:
     assert nonsense.error.get("type") == "modify"
 
 
+@pytest.mark.spec("XEP-0313 §4.3.1")
+@pytest.mark.spec("XEP-0313 §4.3.3")
+@pytest.mark.spec("XEP-0059 §2.1")
+@pytest.mark.spec("XEP-0059 §2.5")
 @pytest.mark.spec("XEP-0313 §4.3.2")
 @pytest.mark.spec("XEP-0059 §2.2")
 @pytest.mark.spec("XEP-0059 §2.3")
@@ -180,6 +187,7 @@ def test_a_query_may_be_about_ids(talk: tuple[Peer, Peer]) -> None:
     assert foreign.error is not None
 
 
+@pytest.mark.spec("XEP-0059 §2.4")
 @pytest.mark.spec("XEP-0313 §4.1.3")
 @pytest.mark.spec("XEP-0313 §4.3.2")
 @pytest.mark.parametrize("id", [NOBODY, "nonsense"])
@@ -225,6 +233,7 @@ def test_an_archive_says_where_it_begins_and_ends(server: XmppServer, talk: tupl
     assert len(nurse.ask(f"<metadata xmlns='{MAM}'/>").elements()[0].elements()) == 2
 
 
+@pytest.mark.spec("XEP-0313 §3.4")
 @pytest.mark.spec("XEP-0313 §8.1")
 def test_an_archive_is_for_its_owner(talk: tuple[Peer, Peer]) -> None:
     found = search(talk[0], to="juliet@localhost")
@@ -272,6 +281,7 @@ def room(server: XmppServer) -> tuple[Peer, Peer]:
     return romeo, juliet
 
 
+@pytest.mark.spec("XEP-0313 §3.3.2")
 @pytest.mark.spec("XEP-0313 §6.1.2")
 def test_the_archive_of_a_room_holds_what_everybody_saw(room: tuple[Peer, Peer]) -> None:
     romeo, juliet = room

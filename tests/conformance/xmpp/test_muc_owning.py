@@ -183,6 +183,54 @@ def test_voice_is_given_and_taken(witches: tuple[Peer, Peer]) -> None:
     assert [item(each).get("role") for each in taken] == ["visitor"]
 
 
+@pytest.mark.spec("XEP-0045 §10.5")
+@pytest.mark.spec("XEP-0045 §10.6")
+@pytest.mark.spec("XEP-0045 §10.8")
+@pytest.mark.spec("XEP-0045 §8.5")
+def test_moderators_see_who_has_voice_and_change_several_at_once(
+    server: XmppServer, witches: tuple[Peer, Peer]
+) -> None:
+    crone, wicca = witches
+    hag = server.log_in("hag66", "pda")
+    entered(hag, "third")
+    changed(crone, "<item nick='third' role='visitor'/>")
+
+    voices = [each.get("nick") for each in listed(crone, "role='participant'")]
+    answer = changed(crone, "<item nick='second' role='visitor'/><item nick='third' role='participant'/>")
+
+    assert voices == ["second"]
+    assert answer.get("type") == "result"
+    assert [each.get("nick") for each in listed(crone, "role='participant'")] == ["third"]
+    refused = wicca.ask(f"<query xmlns='{ADMIN}'><item role='participant'/></query>", to=ROOM)
+    assert "forbidden" in refused.serialise()
+
+
+@pytest.mark.spec("XEP-0045 §7.11")
+def test_members_see_who_else_is_a_member_where_addresses_are_no_secret(witches: tuple[Peer, Peer]) -> None:
+    crone, wicca = witches
+    changed(crone, "<item affiliation='member' jid='wiccarocks@localhost'/>")
+    query = f"<query xmlns='{ADMIN}'><item affiliation='member'/></query>"
+
+    assert "forbidden" in wicca.ask(query, to=ROOM).serialise()
+
+    configured(crone, "<field var='muc#roomconfig_whois'><value>anyone</value></field>")
+    assert [each.get("jid") for each in listed(wicca, "affiliation='member'")] == ["wiccarocks@localhost"]
+
+
+@pytest.mark.spec("XEP-0045 §10.7")
+def test_an_administrator_is_one_until_the_owner_says_otherwise(witches: tuple[Peer, Peer]) -> None:
+    crone, wicca = witches
+
+    changed(crone, "<item affiliation='admin' jid='wiccarocks@localhost'/>")
+    made = item(wicca.hear()[0])
+    changed(crone, "<item affiliation='none' jid='wiccarocks@localhost'/>")
+    unmade = item(wicca.hear()[0])
+
+    assert (made.get("affiliation"), made.get("role")) == ("admin", "moderator")
+    assert (unmade.get("affiliation"), unmade.get("role")) == ("none", "participant")
+    assert listed(crone, "affiliation='admin'") == []
+
+
 @pytest.mark.spec("XEP-0045 §10.3")
 @pytest.mark.spec("XEP-0045 §10.4")
 def test_a_room_keeps_an_owner(witches: tuple[Peer, Peer]) -> None:
@@ -354,6 +402,7 @@ def test_what_is_not_built_is_answered_so(witches: tuple[Peer, Peer]) -> None:
         assert "service-unavailable" in answer.serialise()
 
 
+@pytest.mark.spec("XEP-0045 §4.2")
 def test_a_temporary_room_ends_with_its_last_occupant(server: XmppServer) -> None:
     crone = server.log_in("crone1", "desktop")
     entered(crone, "firstwitch")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.muc import ROOM, entered, said, stanza_id, told, user
+from tests.support.muc import ROOM, codes, entered, said, stanza_id, told, user
 from tests.support.xmpp import Peer, XmppServer, server_in
 
 MUC_OWNER = "http://jabber.org/protocol/muc#owner"
@@ -213,6 +213,34 @@ def test_nobody_cannot_be_invited(witches: tuple[Peer, Peer]) -> None:
     assert "item-not-found" in answer.serialise()
 
 
+@pytest.mark.spec("XEP-0045 §7.8.1")
+def test_a_direct_invitation_is_carried(server: XmppServer, witches: tuple[Peer, Peer]) -> None:
+    hag = server.log_in("hag66", "pda")
+    hag.say("<presence/>")
+    hag.hear()
+
+    witches[0].say(
+        "<message to='hag66@localhost'><x xmlns='jabber:x:conference' jid='coven@rooms.localhost'/></message>"
+    )
+
+    (invitation,) = hag.hear()
+    direct = invitation.find("x", "jabber:x:conference")
+    assert direct is not None
+    assert direct.get("jid") == ROOM
+    assert invitation.get("from") == witches[0].jid
+
+
+@pytest.mark.spec("XEP-0045 §16.6.2")
+def test_nobody_but_the_room_speaks_of_statuses(witches: tuple[Peer, Peer]) -> None:
+    crone, wicca = witches
+
+    wicca.say(said("x", extra="<x xmlns='http://jabber.org/protocol/muc#user'><status code='332'/></x>"))
+
+    (heard,) = [each for each in crone.hear() if each.find("body") is not None]
+    assert codes(heard) == set()
+
+
+@pytest.mark.spec("XEP-0045 §7.3")
 @pytest.mark.spec("XEP-0045 §8.1")
 def test_a_subject_is_shown_to_all(witches: tuple[Peer, Peer]) -> None:
     crone, wicca = witches

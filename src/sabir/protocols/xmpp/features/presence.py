@@ -31,7 +31,7 @@ _SUBSCRIPTIONS: Final = (b"subscribe", b"subscribed", b"unsubscribe", b"unsubscr
 _STRIPPED: Final = frozenset(
     ("urn:xmpp:delay", "urn:xmpp:occupant-id:0", "http://jabber.org/protocol/muc#user")
 )
-"""Namespaces that only servers put into a presence: XEP-0203 §4, XEP-0421 §3, XEP-0045 §15.6.2."""
+"""Namespaces that only servers put into a presence: XEP-0203 §4, XEP-0421 §3, XEP-0045 §16.6.2."""
 
 
 def take_presence(context: Context, stanza: Stanza, to: Jid | None) -> None:
