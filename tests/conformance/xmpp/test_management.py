@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -161,6 +161,31 @@ def test_a_broken_stream_is_resumed_without_loss_or_repeat(server: XmppServer) -
     assert bodies(back.hear()) == ["4"]
     back.say(say("romeo", "still here"))
     assert bodies(romeo.hear()) == ["still here"]
+
+
+@pytest.mark.spec("XEP-0198 §5")
+def test_a_stream_is_resumed_when_what_it_sent_has_its_outcome_and_nobody_turns_in_circles_till_then(
+    server: XmppServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    juliet = server.log_in("juliet")
+    token = enable(juliet)
+    commits: list[Callable[[], None]] = []
+    store = server.opened.store
+    append = store.append
+    monkeypatch.setattr(store, "append", lambda batch, done: commits.append(lambda: append(batch, done)))
+    juliet.say(say("romeo", "1"))
+    juliet.drop()
+
+    back = resume(server, token, 0, "juliet")
+    assert isinstance(back.stream, ResumingStream)
+    assert back.stream.answer is None
+
+    monkeypatch.undo()
+    for commit in commits:
+        commit()
+    server.settle()
+    assert back.stream.answer is not None
+    assert (back.stream.answer.name, back.stream.answer.get("h")) == ("resumed", "1")
 
 
 @pytest.mark.spec("XEP-0198 §5")

@@ -114,6 +114,8 @@ class Client:
         self._inactive: bool = False
         self.forgotten: Callable[[], object] = _nothing
         """Called once it is over."""
+        self._unsettled: list[Callable[[], None]] = []
+        """Called once nothing that it sent waits for a commit, or it is over."""
         self.absences: int = 0
         """How often its stream broke."""
         self._kept: list[Signal] = []
@@ -218,6 +220,8 @@ class Client:
         self._turnstile.leave()
         if management is not None:
             self._acknowledge(management.finished())
+            if self._unsettled:
+                self._tell_settled()
 
     def run(self, effect: Callable[[], None]) -> None:
         """See `Context.run`."""
@@ -235,6 +239,8 @@ class Client:
         def counted_effect() -> None:
             effect()
             self._acknowledge(counted.finished())
+            if self._unsettled:
+                self._tell_settled()
 
         self._turnstile.run(counted_effect)
 
@@ -351,6 +357,11 @@ class Client:
         self._show_kept_presences()
         self.catch_up()
 
+    def when_settled(self, then: Callable[[], None]) -> None:
+        """Call `then` once nothing that the client sent waits for a commit, or it is over."""
+        self._unsettled.append(then)
+        self._tell_settled()
+
     def leave(self, *, at_once: bool = False) -> None:
         """Be gone for good: offline, out of all rooms, unknown to the core."""
         if self.is_over:
@@ -358,6 +369,7 @@ class Client:
         self.is_over = True
         self.link = None
         self.forgotten()
+        self._tell_settled()
 
         def effect() -> None:
             presence.go_offline(self)
@@ -368,6 +380,12 @@ class Client:
             effect()
         else:
             self._turnstile.run(effect)
+
+    def _tell_settled(self) -> None:
+        if self.is_over or self.management is None or self.management.is_settled:
+            told, self._unsettled = self._unsettled, []
+            for then in told:
+                self.place.services.scheduler.soon(then)
 
     def _acknowledge(self, acknowledgement: bytes) -> None:
         if acknowledgement and self.link is not None:

@@ -280,7 +280,7 @@ class Stream:
         management = client.management
         if not management.is_settled:
             # What it sent last waits for the log: say how much is handled when that is known.
-            self._hub.environment.services.scheduler.soon(lambda: self._resume_again(request))
+            client.when_settled(lambda: self._resume_again(request))
             return
         self._take_over(client, management, request)
 
