@@ -96,6 +96,19 @@ def test_without_echo_message_a_label_is_acknowledged(net: Net) -> None:
     assert ada.send("@label=x PRIVMSG #lobby :hi") == [f"@label=x {S} ACK"]
 
 
+def test_who_is_blocked_cannot_tell_it_from_there_being_nobody(net: Net) -> None:
+    ada, bob = net.login("ada"), net.login("bob")
+    bob.send("AWAY :in the bath")
+    nobody = [ada.send(line) for line in ("PRIVMSG eve :hi", "WHOIS eve", "ISON eve")]
+    net.services.roster.block(net.account("bob"), ["ada"], lambda: None, _fail)
+    net.run()
+
+    blocked = [ada.send(line) for line in ("PRIVMSG bob :hi", "WHOIS bob", "ISON bob")]
+
+    assert blocked == [[line.replace("eve", "bob") for line in lines] for lines in nobody]
+    assert bob.took() == []
+
+
 @pytest.mark.spec("IRCv3 message-tags")
 def test_tags_of_the_client_are_relayed_and_ours_cannot_be_forged(net: Net) -> None:
     ada, bob = net.pair("message-tags")
@@ -384,3 +397,7 @@ def test_a_read_marker_that_cannot_be_kept_is_answered_with_a_failure(net: Net) 
 
     assert answer.startswith(f"{S} FAIL MARKREAD INTERNAL_ERROR #lobby :")
     assert ada.send("PING x") == [f"{S} PONG irc.example :x"]
+
+
+def _fail(refusal: object) -> None:
+    raise AssertionError(refusal)

@@ -63,7 +63,7 @@ class Presences:
     def probe(self, session: Session, actor: Actor) -> bool:
         """Tell `session` the presence of each device of `actor`; returns whether there was any."""
         found = False
-        if actor.account_id is not None and not self._hidden(session, actor):
+        if actor.account_id is not None and not self.hides(actor, session.actor):
             for other in self._sessions.of(actor.account_id):
                 if other.presence.is_available:
                     session.signal(PresenceChanged(actor, other.resource, other.presence))
@@ -76,6 +76,12 @@ class Presences:
             return True
         contact = self._directory.contacts_of(account).get(actor.id)
         return contact is not None and contact.watches
+
+    def hides(self, actor: Actor, viewer: Actor) -> bool:
+        """Return whether `actor` has blocked `viewer`, who is to take it for absent."""
+        if actor.account_id is None:
+            return False
+        return viewer.name in self._directory.blocks.get(actor.account_id, ())
 
     def direct(self, session: Session, account: Account, resource: str, presence: Presence) -> None:
         """Send a presence to one account.
@@ -123,7 +129,3 @@ class Presences:
                 for other in self._sessions.of(watcher.id):
                     if other.presence.is_available:
                         other.signal(told)
-
-    def _hidden(self, session: Session, actor: Actor) -> bool:
-        account = self._directory.account(actor.name)
-        return account is not None and session.actor.name in self._directory.blocks_of(account)

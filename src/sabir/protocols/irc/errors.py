@@ -14,7 +14,8 @@ def numeric_for(refusal: Refusal) -> tuple[str, str]:  # a table, and so long
             return "464", "Log in with SASL, or with PASS account:password"
         case Refusal.ACCOUNT_DISABLED:
             return "465", "This account is disabled"
-        case Refusal.ACCOUNT_UNKNOWN | Refusal.ACTOR_UNKNOWN:
+        case Refusal.ACCOUNT_UNKNOWN | Refusal.ACTOR_UNKNOWN | Refusal.BLOCKED:
+            # Who is blocked is told what anybody is told of a nick that is nobody's, as by XMPP.
             return "401", "No such nick"
         case Refusal.ACCOUNT_EXISTS | Refusal.NICK_IN_USE:
             return "433", "Nickname is already in use"
@@ -52,8 +53,6 @@ def numeric_for(refusal: Refusal) -> tuple[str, str]:  # a table, and so long
             return "482", "A channel needs an owner: make somebody else one first"
         case Refusal.ACTOR_ABSENT:
             return "441", "They aren't on that channel"
-        case Refusal.BLOCKED:
-            return "404", "They do not want messages of yours"
         case Refusal.BLOCKING:
             return "404", "You have blocked them"
         case Refusal.TARGET_UNKNOWN:

@@ -90,11 +90,14 @@ class Network:
         """Whether `client` may know that `actor` is here.
 
         Whoever is on IRC is there to be seen, unless `+i`; people of other protocols show themselves to those
-        who share a room with them, or whom they let watch (RFC 6121 §4).
+        who share a room with them, or whom they let watch (RFC 6121 §4). Whom they have blocked finds them
+        in rooms alone.
         """
-        if client.actor is actor or any(not other.is_invisible for other in self.clients_of(actor)):
+        if client.actor is actor or client.shares_room(actor):
             return True
-        if client.shares_room(actor):
+        if self.services.presences.hides(actor, client.actor):
+            return False
+        if any(not other.is_invisible for other in self.clients_of(actor)):
             return True
         return client.account is not None and self.services.presences.may_see(client.account, actor)
 
