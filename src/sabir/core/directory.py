@@ -24,14 +24,10 @@ from sabir.core.model.conversation import (
 )
 from sabir.core.model.ids import AccountId, ActorId, ConversationId
 from sabir.core.model.roster import Contact
+from sabir.core.names import fold
 from sabir.core.ports import Snapshot
 
 _WATCHES, _WATCHED, _ASKED, _ASKING, _APPROVED, _LISTED = 1, 2, 4, 8, 16, 32
-
-
-def fold(name: str) -> str:
-    """Return the form under which names of rooms and nicks are compared: without regard to case."""
-    return name.casefold()
 
 
 class Directory:

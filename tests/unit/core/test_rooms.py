@@ -19,9 +19,10 @@ from sabir.core.model.signals import (
     TypingState,
 )
 from sabir.core.model.state import MemberChanged, decode_state
+from sabir.core.names import is_room_name
 from sabir.core.policy import PolicyConfig
 from sabir.core.ports import StoreError
-from sabir.core.services.rooms import Joined, is_room_name
+from sabir.core.services.rooms import Joined
 
 
 def nothing(*_: object) -> None:

@@ -185,7 +185,7 @@ class Conversation:
         self.members: dict[ActorId, Member] = {}
         self.attendees: dict[ActorId, Attendee] = {}
         self.nicks: dict[str, ActorId] = {}
-        """Folded nick of each attendee."""
+        """Who has a nick, by its `core.names.skeleton`."""
         self.listeners: dict[Session, Attendee] = {}
 
     @property

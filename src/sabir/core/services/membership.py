@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from sabir.core.directory import fold, member_row
+from sabir.core.directory import member_row
 from sabir.core.log import Log
 from sabir.core.model.actor import Actor
 from sabir.core.model.changes import SpanRow
 from sabir.core.model.conversation import Attendee, Conversation, Member, Membership, Role
 from sabir.core.model.event import Kind
 from sabir.core.model.state import MemberChanged, encode_state
+from sabir.core.names import skeleton
 from sabir.core.ports import Session
 
 
@@ -65,14 +66,14 @@ def restore_member(conversation: Conversation, actor: Actor, before: Member | No
 def take_out(conversation: Conversation, attendee: Attendee) -> None:
     """Take an attendee out of the roster."""
     conversation.attendees.pop(attendee.actor.id, None)
-    conversation.nicks.pop(fold(attendee.nick), None)
+    conversation.nicks.pop(skeleton(attendee.nick), None)
 
 
 def put_back(conversation: Conversation, attendee: Attendee, entered: dict[Session, None]) -> None:
     """Put an attendee back, with these sessions."""
     attendee.entered = entered
     conversation.attendees[attendee.actor.id] = attendee
-    conversation.nicks[fold(attendee.nick)] = attendee.actor.id
+    conversation.nicks[skeleton(attendee.nick)] = attendee.actor.id
 
 
 def put_session_back(conversation: Conversation, attendee: Attendee, session: Session) -> None:
@@ -87,6 +88,6 @@ def take_session_out(attendee: Attendee, session: Session) -> None:
 
 def rename(conversation: Conversation, attendee: Attendee, nick: str) -> None:
     """Show an attendee under another nick."""
-    conversation.nicks.pop(fold(attendee.nick), None)
+    conversation.nicks.pop(skeleton(attendee.nick), None)
     attendee.nick = nick
-    conversation.nicks[fold(nick)] = attendee.actor.id
+    conversation.nicks[skeleton(nick)] = attendee.actor.id

@@ -11,7 +11,6 @@ the signals follow when it is durable.
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -20,7 +19,7 @@ import msgspec
 
 from sabir.core import policy
 from sabir.core.delivery import Delivery, Sessions
-from sabir.core.directory import Directory, conversation_row, fold, member_row
+from sabir.core.directory import Directory, conversation_row, member_row
 from sabir.core.errors import Refusal
 from sabir.core.log import Log, Operation
 from sabir.core.model.actor import Actor
@@ -44,6 +43,7 @@ from sabir.core.model.signals import (
     Whispered,
 )
 from sabir.core.model.state import Created, encode_state
+from sabir.core.names import fold, is_nick, is_room_name, skeleton
 from sabir.core.policy import PolicyConfig
 from sabir.core.ports import Session
 from sabir.core.services.membership import (
@@ -56,8 +56,6 @@ from sabir.core.services.membership import (
     take_session_out,
 )
 
-MAX_NAME: Final = 64
-MAX_NICK: Final = 64
 _NOWHERE: Final[dict[int, Conversation]] = {}
 Refused = Callable[[Refusal], None]
 
@@ -306,8 +304,10 @@ class Rooms:
 
     def attendee(self, conversation: Conversation, nick: str) -> Attendee | None:
         """Return who is shown under `nick` in a room."""
-        actor_id = conversation.nicks.get(fold(nick))
-        return None if actor_id is None else conversation.attendees.get(actor_id)
+        actor_id = conversation.nicks.get(skeleton(nick))
+        found = None if actor_id is None else conversation.attendees.get(actor_id)
+        # Who only looks like the one meant is not the one meant.
+        return found if found is not None and fold(found.nick) == fold(nick) else None
 
     def occupant_id(self, conversation: Conversation, actor: Actor) -> str:
         """Return a stable, opaque id of an actor in one room (XEP-0421 §3).
@@ -433,7 +433,7 @@ class Rooms:
         attendee = Attendee(actor, nick, role, self.occupant_id(conversation, actor), log.now_ms)
         attendee.entered[session] = None
         conversation.attendees[actor.id] = attendee
-        conversation.nicks[fold(nick)] = actor.id
+        conversation.nicks[skeleton(nick)] = actor.id
         log.undo(lambda: take_out(conversation, attendee))
         attended = self._attended.setdefault(actor.id, {})
         if conversation.id not in attended:
@@ -478,34 +478,22 @@ class Rooms:
                 del self._attended[attendee.actor.id]
 
     def _check_nick(self, conversation: Conversation, actor: Actor, nick: str) -> Refusal | None:
-        """Refuse nicks that are in use or that are the account name of somebody else.
+        """Refuse nicks that are in use or that are the account name of somebody else, or look like that.
 
-        Nobody can pose as another.
+        Nobody can pose as another. Who has a nick already keeps it when an account of that name is made, until
+        the next change of nick or join.
         """
-        if conversation.nicks.get(fold(nick), actor.id) != actor.id:
+        if conversation.nicks.get(skeleton(nick), actor.id) != actor.id:
             return Refusal.NICK_IN_USE
         return self._check_namesake(actor, nick)
 
     def _check_namesake(self, actor: Actor, nick: str) -> Refusal | None:
-        if not nick or len(nick) > MAX_NICK or not nick.isprintable() or nick != nick.strip():
+        if not is_nick(nick):
             return Refusal.NICK_INVALID
-        namesake = self._directory.account(fold(nick))
+        namesake = self._directory.account(skeleton(nick))
         if namesake is not None and namesake.actor is not actor:
             return Refusal.NICK_IN_USE
         return None
-
-
-def is_room_name(name: str) -> bool:
-    """Return whether a new room may be called so.
-
-    Valid as a JID localpart and, behind `#`, as an IRC channel. What compatibility mappings change (RFC 3491)
-    would be another room to those who name it by an address.
-    """
-    if not 0 < len(name) <= MAX_NAME or not name.isprintable():
-        return False
-    if unicodedata.normalize("NFKC", fold(name)) != fold(name):
-        return False
-    return not any(char in " ,:\"&'/<>@#\\" for char in name)
 
 
 def _revive(directory: Directory, conversation: Conversation) -> None:

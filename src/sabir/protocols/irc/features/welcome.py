@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from sabir.core.services.rooms import MAX_NAME
+from sabir.core.names import MAX_NAME
 from sabir.protocols.irc.codec.names import MAX_NICK, fold
 from sabir.protocols.irc.features.channels import MAX_TARGETS
 from sabir.protocols.irc.features.client import Client, Network
