@@ -83,6 +83,11 @@ class Directory:
         self.actors_by_uri[(actor.protocol, actor.uri)] = actor
         self.last_actor_id = max(self.last_actor_id, actor.id)
 
+    def remove_actor(self, actor: Actor) -> None:
+        """Take out an actor whom nothing in the store names."""
+        del self.actors[actor.id]
+        del self.actors_by_uri[(actor.protocol, actor.uri)]
+
     def add_account(self, account: Account) -> None:
         """Put an account in; its actor must be in already."""
         self.accounts[account.id] = account
@@ -153,6 +158,8 @@ class Directory:
     def _load_member(self, row: MemberRow) -> None:
         conversation = self.conversations[ConversationId(row.conversation_id)]
         actor = self.actors[ActorId(row.actor_id)]
+        if actor.kind is ActorKind.GUEST:
+            return  # it ended with the server that it was a guest of
         member = Member(actor, Role(row.role), Membership(row.membership), row.nick, row.durable)
         member.reason = row.reason
         member.since = row.since

@@ -143,6 +143,8 @@ class Log:
         self._box_heads: dict[int, tuple[Account, int, int]] = {}
         self._undo: list[Callable[[], None]] = []
         self._held: dict[Session, None] = {}
+        self.newcomers: dict[int, Change] = {}
+        """Rows of actors whom the store does not know yet; `introduce` writes them."""
         self.rolled_back: Callable[[list[Event]], None] | None = None
         """Told of the entries of a batch whose commit failed."""
         self.meter: Meter | None = None
@@ -202,6 +204,8 @@ class Log:
         native: bytes,
     ) -> Event:
         """Number an entry of `conversation` and put it into the batch."""
+        if self.newcomers:
+            self.introduce(actor_id)
         if conversation.id not in self._counters:
             self._counters[conversation.id] = (
                 conversation,
@@ -268,6 +272,13 @@ class Log:
         row.changed_seq = self._seq
         self._batch.changes.append(row)
 
+    def introduce(self, actor_id: int) -> None:
+        """Write the row of an actor who is about to be named in the store for the first time."""
+        row = self.newcomers.pop(actor_id, None)
+        if row is not None:
+            self.undo(lambda: self._forget(actor_id, row))
+            self.change(row)
+
     def undo(self, action: Callable[[], None]) -> None:
         """Say how to take back what was applied to memory, should the commit fail."""
         self._undo.append(action)
@@ -278,6 +289,9 @@ class Log:
         The counter is saved by the `enter` that comes with it.
         """
         conversation.state_version += 1
+
+    def _forget(self, actor_id: int, row: Change) -> None:
+        self.newcomers[actor_id] = row
 
     def _number_boxes(self, conversation: Conversation, event: Event, counted: int) -> None:
         boxes: list[tuple[int, int]] = []

@@ -199,10 +199,10 @@ class FakeStore:
 class Listener:
     """A session that writes down what it is told."""
 
-    def __init__(self, account: Account, resource: str = "one", protocol: str = "test") -> None:
+    def __init__(self, who: Account | Actor, resource: str = "one", protocol: str = "test") -> None:
         self.protocol = protocol
-        self.account: Account | None = account
-        self.actor: Actor = account.actor
+        self.account: Account | None = who if isinstance(who, Account) else None
+        self.actor: Actor = who.actor if isinstance(who, Account) else who
         self.resource = resource
         self.presence: Presence = OFFLINE
         self.heard: list[object] = []
@@ -297,6 +297,21 @@ class World:
         listener = Listener(account, resource)
         self.services.devices.log_in(listener)
         return listener
+
+    def guest(self, nick: str) -> Listener:
+        """Let somebody in who has no account."""
+        actor = self.services.accounts.guest("test", nick)
+        assert actor is not None
+        listener = Listener(actor)
+        self.services.devices.log_in(listener)
+        return listener
+
+    def leave(self, guest: Listener) -> None:
+        """Let a guest go."""
+        self.services.rooms.drop(guest)
+        self.services.devices.log_out(guest)
+        self.services.accounts.release_guest(guest.actor)
+        self.scheduler.run()
 
     def join(self, listener: Listener, room: str, nick: str = "", *, durable: bool = False) -> Conversation:
         """Attend a room and forget what was heard on the way."""

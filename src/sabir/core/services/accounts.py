@@ -12,9 +12,12 @@ from sabir.core.errors import Refusal
 from sabir.core.log import Log, Operation
 from sabir.core.model.actor import Account, AccountState, Actor, ActorKind
 from sabir.core.model.changes import CredentialRow
+from sabir.core.model.conversation import Role
 from sabir.core.model.ids import AccountId, ActorId
 from sabir.core.model.signals import AccountChanged
+from sabir.core.names import skeleton
 from sabir.core.ports import LogStore, Verifiers
+from sabir.core.services.membership import end_membership
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,29}\Z")
 """Names valid in every protocol alike (PROTOCOLS 1)."""
@@ -146,50 +149,52 @@ class Accounts:
         self._log.append(Operation(form, done, refused))
 
     def guest(self, protocol: str, nick: str) -> Actor | None:
-        """Return an actor for somebody who has not logged in.
+        """Return a new actor for somebody who has not logged in.
 
-        Or None if the nick is taken or an account's name.
-
-        Guests live in memory and are given a stored actor when they first enter the log; `release_guest` ends
-        them.
+        Or None if the nick is taken or an account's name. Who has the nick next is another actor: nobody
+        inherits anything from a guest. `release_guest` ends it.
         """
-        folded = nick.casefold()
-        if self._directory.account(folded) is not None or folded in self._guests:
+        key = skeleton(nick)
+        if self._directory.account(key) is not None or key in self._guests:
             return None
-        known = self._directory.actors_by_uri.get((protocol, folded))
-        if known is None:
-            known = Actor(
-                ActorId(self._directory.last_actor_id + 1), ActorKind.GUEST, nick, None, protocol, folded
-            )
-            self._directory.add_actor(known)
-            row = actor_row(known)
-            self._log.append(Operation(lambda log: log.change(row), _nothing, lambda refusal: None))
-        self._guests[folded] = known
-        return known
+        guest = self._newcomer(ActorKind.GUEST, nick, protocol, self._log.new_id().hex())
+        self._guests[key] = guest
+        return guest
 
     def release_guest(self, actor: Actor) -> None:
-        """Let others use the nick of a guest who left."""
-        self._guests.pop(actor.uri, None)
+        """Let others use the nick of a guest who left; the roles that it was given end."""
+        self._guests.pop(skeleton(actor.name), None)
+
+        def form(log: Log) -> Refusal | None:
+            if log.newcomers.pop(actor.id, None) is not None:
+                self._directory.remove_actor(actor)
+                return None
+            for room in self._directory.rooms.values():
+                member = room.members.get(actor.id)
+                if member is not None:
+                    end_membership(log, room, member, member.nick, "", Role.NONE)
+            return None
+
+        self._log.append(Operation(form, _nothing, _nothing))
 
     def remote(self, protocol: str, uri: str) -> Actor:
         """Return the actor of an address on another server."""
         known = self._directory.actors_by_uri.get((protocol, uri))
-        if known is None:
-            known = Actor(
-                ActorId(self._directory.last_actor_id + 1), ActorKind.REMOTE, uri, None, protocol, uri
-            )
-            self._directory.add_actor(known)
-            row = actor_row(known)
-            self._log.append(Operation(lambda log: log.change(row), _nothing, lambda refusal: None))
-        return known
+        return known or self._newcomer(ActorKind.REMOTE, uri, protocol, uri)
+
+    def _newcomer(self, kind: ActorKind, name: str, protocol: str, uri: str) -> Actor:
+        """Return a new actor, to be stored when something in the store first names it."""
+        actor = Actor(ActorId(self._directory.last_actor_id + 1), kind, name, None, protocol, uri)
+        self._directory.add_actor(actor)
+        self._log.newcomers[actor.id] = actor_row(actor)
+        return actor
 
 
-def _nothing() -> None:
-    """Nobody waits for the actor's row."""
+def _nothing(*outcome: object) -> None:
+    """Nobody waits for the outcome."""
 
 
 def _remove(directory: Directory, account: Account) -> None:
     del directory.accounts[account.id]
     del directory.accounts_by_name[account.name]
-    del directory.actors[account.actor.id]
-    del directory.actors_by_uri[(account.actor.protocol, account.actor.uri)]
+    directory.remove_actor(account.actor)

@@ -29,20 +29,23 @@ def begin_membership(log: Log, conversation: Conversation, actor: Actor, nick: s
     log.change(span_row(conversation, member, 0))
 
 
-def end_membership(log: Log, conversation: Conversation, member: Member, nick: str, reason: str) -> None:
-    """End a membership by the member's own will, while an item forms; a role that was given stays."""
+def end_membership(
+    log: Log, conversation: Conversation, member: Member, nick: str, reason: str, role: Role
+) -> None:
+    """End a membership by the member's own will, while an item forms; `role` is the one that stays."""
     actor = member.actor
-    after = Member(actor, member.role, Membership.LEAVE, nick, durable=True)
+    after = Member(actor, role, Membership.LEAVE, nick, durable=True)
     conversation.members[actor.id] = after
     log.undo(lambda: restore_member(conversation, actor, member))
     row = member_row(conversation, after)
-    row.gone = after.role is Role.NONE
+    row.gone = role is Role.NONE
     if row.gone:
         del conversation.members[actor.id]
     log.change(row)
-    entry = MemberChanged(actor.id, nick, Membership.LEAVE, after.role, member.role, actor.id, nick, reason)
+    entry = MemberChanged(actor.id, nick, Membership.LEAVE, role, member.role, actor.id, nick, reason)
     event = log.enter_state(conversation, actor.id, nick, Kind.MEMBER, encode_state(entry))
-    log.change(span_row(conversation, member, event.position))
+    if member.since:
+        log.change(span_row(conversation, member, event.position))
 
 
 def span_row(conversation: Conversation, member: Member, to_position: int) -> SpanRow:

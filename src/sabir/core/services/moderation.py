@@ -422,6 +422,7 @@ class Moderation:
         event: Event,
     ) -> None:
         before = conversation.members.get(actor.id)
+        log.introduce(actor.id)
         member = Member(actor, role, membership, nick, durable=True)
         member.reason = reason
         stays = before is not None and membership is Membership.JOIN

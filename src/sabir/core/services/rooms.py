@@ -201,7 +201,7 @@ class Rooms:
                 take_out(conversation, attendee)
                 member = conversation.members.get(session.actor.id)
                 if cause is Cause.PARTED and member is not None and member.membership is Membership.JOIN:
-                    end_membership(log, conversation, member, attendee.nick, reason)
+                    end_membership(log, conversation, member, attendee.nick, reason, member.role)
             left.append((attendee, gone))
             log.undo(left.clear)
             return None

@@ -305,6 +305,7 @@ class Roster:
             row = contact_row(account, Contact(subject))
             row.gone = True
         else:
+            log.introduce(subject.id)
             contacts[subject.id] = contact
             row = contact_row(account, contact)
         log.undo(lambda: _restore(contacts, subject, before))

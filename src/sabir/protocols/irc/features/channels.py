@@ -97,7 +97,7 @@ def _show_joined(client: Client, room: Conversation, reply: Reply) -> None:
     """Tell a client that it is on a channel (Modern IRC §join: JOIN, topic, names, in this order)."""
     client.channels[room.id] = Channel(room)
     client.targets.clear()
-    client.event_line(client.actor, join_text(client, room, client.actor.id))
+    client.event_line(client.actor, join_text(client, room, client.actor))
     _show_topic(client, room, reply)
     if client.caps & READ_MARKER:
         send_marker(client, room, reply)
@@ -105,13 +105,12 @@ def _show_joined(client: Client, room: Conversation, reply: Reply) -> None:
         _show_names(client, room, client.network.scribe.channel(room), reply)
 
 
-def join_text(client: Client, room: Conversation, actor_id: int) -> str:
+def join_text(client: Client, room: Conversation, actor: Actor) -> str:
     """Return JOIN as `client` is shown it (IRCv3 extended-join)."""
     network = client.network
     channel = network.scribe.channel(room)
     if not client.caps & EXTENDED_JOIN:
         return f"JOIN {channel}"
-    actor = network.services.directory.actor(actor_id)
     return f"JOIN {channel} {network.scribe.account_of(actor) or '*'} :{network.realname_of(actor)}"
 
 

@@ -98,7 +98,7 @@ def show(client: Client, signal: Signal) -> None:  # one case per signal, and so
 def _attended(client: Client, signal: Attended) -> None:
     room, attendee = signal.conversation, signal.attendee
     client.quitting.pop(attendee.actor.id, None)
-    client.event_line(attendee.actor, join_text(client, room, attendee.actor.id))
+    client.event_line(attendee.actor, join_text(client, room, attendee.actor))
     letter = letter_of(room, attendee.actor.id, attendee.role)
     channel = client.network.scribe.channel(room)
     if letter:

@@ -129,10 +129,10 @@ class IrcSession:
         if not own:
             del network.clients[self.actor.id]
             network.whowas.append((nick_of(self.actor), client.realname, network.services.clock.now_ms()))
-        if self.account is None:
-            network.services.accounts.release_guest(self.actor)
         client.turnstile.run(self._log_out)
         network.services.rooms.drop(self, Cause.QUIT, self._machine.over or "Connection closed")
+        if self.account is None:
+            client.turnstile.run(lambda: network.services.accounts.release_guest(self.actor))
 
     def _log_out(self) -> None:
         self._network.services.presences.change(self, OFFLINE)
