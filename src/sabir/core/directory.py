@@ -163,7 +163,7 @@ class Directory:
         member = Member(actor, Role(row.role), Membership(row.membership), row.nick, row.durable)
         member.reason = row.reason
         member.since = row.since
-        conversation.members[actor.id] = member
+        conversation.set_member(actor, member)
 
     def _load_state(self, row: StateRow) -> None:
         conversation = self.conversations[ConversationId(row.conversation_id)]

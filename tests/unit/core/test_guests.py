@@ -136,7 +136,7 @@ def snapshot_of(world: World) -> Snapshot:
         0,
         [row for row in rows if isinstance(row, AccountRow)],
         [row for row in rows if isinstance(row, ActorRow)],
-        [row for row in rows if isinstance(row, ConversationRow)],
+        list({row.id: row for row in rows if isinstance(row, ConversationRow)}.values()),
         [],
         [row for row in rows if isinstance(row, MemberRow)],
         [],

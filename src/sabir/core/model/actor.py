@@ -36,6 +36,8 @@ class Actor:
         self.account_id = account_id
         self.protocol = protocol
         self.uri = uri
+        self.rooms_owned = 0
+        """Rooms with this owner that exist; `Conversation` counts."""
 
 
 class Account:

@@ -183,10 +183,31 @@ class Conversation:
         self.ban_masks: dict[str, BanMask] = {}
         self.parties: tuple[Account, ...] = ()
         self.members: dict[ActorId, Member] = {}
+        """To be changed by `set_member` only."""
         self.attendees: dict[ActorId, Attendee] = {}
         self.nicks: dict[str, ActorId] = {}
         """Who has a nick, by its `core.names.skeleton`."""
         self.listeners: dict[Session, Attendee] = {}
+
+    def set_member(self, actor: Actor, member: Member | None) -> None:
+        """Put in what `actor` is to the conversation, or take it out."""
+        actor.rooms_owned -= self._owns(actor.id)
+        if member is None:
+            self.members.pop(actor.id, None)
+        else:
+            self.members[actor.id] = member
+        actor.rooms_owned += self._owns(actor.id)
+
+    def set_destroyed(self, destroyed: bool) -> None:
+        """Let the room end, or take that back."""
+        for member in self.members.values():
+            member.actor.rooms_owned -= self._owns(member.actor.id)
+        self.destroyed = destroyed
+        for member in self.members.values():
+            member.actor.rooms_owned += self._owns(member.actor.id)
+
+    def _owns(self, actor_id: ActorId) -> int:
+        return int(not self.destroyed and self.role_of(actor_id) is Role.OWNER)
 
     @property
     def join_rule(self) -> JoinRule:

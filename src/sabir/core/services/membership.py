@@ -23,8 +23,8 @@ def begin_membership(log: Log, conversation: Conversation, actor: Actor, nick: s
     event = log.enter_state(conversation, actor.id, nick, Kind.MEMBER, encode_state(entry))
     member = Member(actor, role, Membership.JOIN, nick, durable=True)
     member.since = event.position
-    conversation.members[actor.id] = member
-    log.undo(lambda: restore_member(conversation, actor, before))
+    conversation.set_member(actor, member)
+    log.undo(lambda: conversation.set_member(actor, before))
     log.change(member_row(conversation, member))
     log.change(span_row(conversation, member, 0))
 
@@ -35,12 +35,10 @@ def end_membership(
     """End a membership by the member's own will, while an item forms; `role` is the one that stays."""
     actor = member.actor
     after = Member(actor, role, Membership.LEAVE, nick, durable=True)
-    conversation.members[actor.id] = after
-    log.undo(lambda: restore_member(conversation, actor, member))
     row = member_row(conversation, after)
     row.gone = role is Role.NONE
-    if row.gone:
-        del conversation.members[actor.id]
+    conversation.set_member(actor, None if row.gone else after)
+    log.undo(lambda: conversation.set_member(actor, member))
     log.change(row)
     entry = MemberChanged(actor.id, nick, Membership.LEAVE, role, member.role, actor.id, nick, reason)
     event = log.enter_state(conversation, actor.id, nick, Kind.MEMBER, encode_state(entry))
@@ -56,14 +54,6 @@ def span_row(conversation: Conversation, member: Member, to_position: int) -> Sp
         from_position=member.since,
         to_position=to_position,
     )
-
-
-def restore_member(conversation: Conversation, actor: Actor, before: Member | None) -> None:
-    """Put back what `members` held for an actor."""
-    if before is None:
-        conversation.members.pop(actor.id, None)
-    else:
-        conversation.members[actor.id] = before
 
 
 def take_out(conversation: Conversation, attendee: Attendee) -> None:

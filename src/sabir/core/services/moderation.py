@@ -37,7 +37,7 @@ from sabir.core.model.state import (
     encode_state,
 )
 from sabir.core.ports import Session
-from sabir.core.services.membership import restore_member, span_row
+from sabir.core.services.membership import span_row
 from sabir.core.services.rooms import Rooms
 
 MAX_MASKS = 256
@@ -166,6 +166,8 @@ class Moderation:
             refusal = None if session is None else policy.may_set_role(conversation, actor, target, role)
             if refusal is None and conversation.destroyed:
                 refusal = Refusal.ROOM_GONE
+            if refusal is None and session is not None and role is Role.OWNER:
+                refusal = self._rooms.may_own(target)
             if refusal is not None:
                 return refusal
             by = "" if session is None else self._nick(conversation, actor)
@@ -429,12 +431,9 @@ class Moderation:
         if before is not None and stays:
             member.since = before.since
         row = member_row(conversation, member)
-        if role is Role.NONE and membership is Membership.LEAVE:
-            conversation.members.pop(actor.id, None)
-            row.gone = True
-        else:
-            conversation.members[actor.id] = member
-        log.undo(lambda: restore_member(conversation, actor, before))
+        row.gone = role is Role.NONE and membership is Membership.LEAVE
+        conversation.set_member(actor, None if row.gone else member)
+        log.undo(lambda: conversation.set_member(actor, before))
         log.change(row)
         if before is not None and before.since and not stays:
             log.change(span_row(conversation, before, event.position))

@@ -108,6 +108,10 @@ class Rooms:
         """Return the rooms that an actor attends now."""
         return list(self._attended.get(actor.id, _NOWHERE).values())
 
+    def may_own(self, actor: Actor) -> Refusal | None:
+        """Return why `actor` may not get a room more, unless an operator gives it."""
+        return Refusal.TOO_MANY if actor.rooms_owned >= self._config.max_rooms_owned else None
+
     def is_big(self, conversation: Conversation) -> bool:
         """Return whether comings and goings are told to moderators only (DATAMODEL 1.12)."""
         return len(conversation.attendees) > self._config.big_room
@@ -377,9 +381,8 @@ class Rooms:
 
     def mark_destroyed(self, log: Log, conversation: Conversation) -> None:
         """Make a room no longer exist, while an item forms; its log stays until it is erased."""
-        key = fold(conversation.name)
-        conversation.destroyed = True
-        self._directory.rooms.pop(key, None)
+        conversation.set_destroyed(True)
+        self._directory.rooms.pop(fold(conversation.name), None)
         log.undo(lambda: _revive(self._directory, conversation))
         log.change(conversation_row(conversation))
 
@@ -408,7 +411,7 @@ class Rooms:
                 return Refusal.ROOM_UNKNOWN
             if not self._config.create_rooms or actor.account_id is None:
                 return Refusal.ROOM_CREATION_DENIED
-            denied = self._check_namesake(actor, nick) or self._check_count(actor)
+            denied = self._check_namesake(actor, nick) or self._check_count(actor) or self.may_own(actor)
             if denied is not None:
                 return denied  # before there is a room that nobody would be in
             result = self._create(log, name, actor, nick)
@@ -453,7 +456,8 @@ class Rooms:
         log.undo(lambda: self._directory.remove_conversation(conversation))
         log.change(conversation_row(conversation))
         member = Member(owner, Role.OWNER, Membership.INVITE, nick, durable=True)
-        conversation.members[owner.id] = member
+        conversation.set_member(owner, member)
+        log.undo(lambda: conversation.set_member(owner, None))
         log.change(member_row(conversation, member))
         log.change(
             StateRow(
@@ -497,7 +501,7 @@ class Rooms:
 
 
 def _revive(directory: Directory, conversation: Conversation) -> None:
-    conversation.destroyed = False
+    conversation.set_destroyed(False)
     directory.rooms[fold(conversation.name)] = conversation
 
 
