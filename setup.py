@@ -29,6 +29,7 @@ COMPILED: tuple[str, ...] = (
     "src/sabir/core/model/conversation.py",
     "src/sabir/core/model/event.py",
     "src/sabir/core/model/presence.py",
+    "src/sabir/core/pace.py",
     "src/sabir/core/policy.py",
     "src/sabir/core/ports.py",
     "src/sabir/core/services/__init__.py",

@@ -31,6 +31,12 @@ class PolicyConfig:
     """Lasting rate of messages of one account."""
     posts_burst: int = 500
     """Messages that an account may send at once before `posts_per_s` counts."""
+    signals_per_s: int = 100
+    """Lasting rate of what else of one account others are told: typing, receipts, private messages in rooms,
+    relayed stanzas, invitations, topics, nicks.
+    """
+    signals_burst: int = 1_000
+    """How much of that an account may do at once before `signals_per_s` counts."""
     big_room: int = 500
     """Above so many attendees, joins and parts are shown to moderators only (DATAMODEL 1.12)."""
 

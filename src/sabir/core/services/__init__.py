@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sabir.core.delivery import Delivery, Sessions
 from sabir.core.directory import Directory
 from sabir.core.log import Log
+from sabir.core.pace import Pace
 from sabir.core.policy import PolicyConfig
 from sabir.core.ports import Clock, EventIdSource, LogStore, Scheduler, Verifiers
 from sabir.core.services.accounts import Accounts
@@ -79,7 +80,9 @@ def assemble(
     delivery.head_seq = snapshot.seq
     log.answered = delivery.reached
     presences = Presences(directory, sessions)
-    rooms = Rooms(log, directory, sessions, delivery, policy, secret)
+    posts = Pace(clock, policy.posts_per_s, policy.posts_burst, limited=limited)
+    signals = Pace(clock, policy.signals_per_s, policy.signals_burst, limited=limited)
+    rooms = Rooms(log, directory, sessions, delivery, policy, signals, secret)
     return Services(
         domain=domain,
         clock=clock,
@@ -91,11 +94,11 @@ def assemble(
         contents=Contents(),
         devices=Devices(log, directory, sessions, delivery, store, scheduler),
         history=History(directory, store, domain),
-        messaging=Messaging(log, directory, delivery, store, policy, limited),
-        moderation=Moderation(log, directory, sessions, rooms),
+        messaging=Messaging(log, directory, delivery, store, policy, posts),
+        moderation=Moderation(log, directory, sessions, rooms, signals),
         presences=presences,
-        reads=Reads(log, directory, sessions, store),
-        relays=Relays(directory, sessions),
+        reads=Reads(log, directory, sessions, store, signals),
+        relays=Relays(directory, sessions, signals),
         rooms=rooms,
         roster=Roster(log, directory, sessions, presences),
     )

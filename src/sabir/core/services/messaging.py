@@ -15,6 +15,7 @@ from sabir.core.model.changes import EraseBody, RelationRow
 from sabir.core.model.conversation import Conversation, ConversationKind
 from sabir.core.model.event import Draft, Event, Kind
 from sabir.core.model.ids import ConversationId
+from sabir.core.pace import Pace
 from sabir.core.policy import PolicyConfig
 from sabir.core.ports import LogStore, Session
 
@@ -124,15 +125,14 @@ class Messaging:
         delivery: Delivery,
         store: LogStore,
         config: PolicyConfig,
-        limited: bool,
+        pace: Pace,
     ) -> None:
         self._log = log
         self._directory = directory
         self.delivery = delivery
         self._store = store
         self._config = config
-        self._limited = limited
-        self._buckets: dict[int, tuple[float, int]] = {}
+        self._pace = pace
         self._recent = Recent()
         self._reacting: dict[tuple[int, int], dict[str, None]] = {}
         """Reactions by (target, actor), as of the last one formed; a bounded cache of the store."""
@@ -208,9 +208,10 @@ class Messaging:
         settled: Settled | None,
     ) -> None:
         events: list[Event] = []
+        too_much = self._too_much(session, len(draft.native))
 
         def form(log: Log) -> Refusal | None:
-            refusal = policy.may_post(conversation, session.actor)
+            refusal = too_much or policy.may_post(conversation, session.actor)
             if refusal is not None:
                 return refusal
             target = self._target(session, conversation, draft)
@@ -409,16 +410,7 @@ class Messaging:
             return Refusal.TOO_LARGE
         if self._log.pending_bytes > HARD_BYTES:
             return Refusal.BUSY
-        if self._limited:
-            now = self._log.clock_ms()
-            tokens, then = self._buckets.get(session.actor.id, (float(self._config.posts_burst), now))
-            tokens = min(
-                float(self._config.posts_burst), tokens + (now - then) * self._config.posts_per_s / 1000
-            )
-            if tokens < 1:
-                return Refusal.RATE_LIMITED
-            self._buckets[session.actor.id] = (tokens - 1, now)
-        return None
+        return self._pace.take(session.actor.id)
 
 
 def _nothing() -> None:

@@ -36,6 +36,7 @@ from sabir.core.model.state import (
     TopicChanged,
     encode_state,
 )
+from sabir.core.pace import Pace
 from sabir.core.ports import Session
 from sabir.core.services.membership import span_row
 from sabir.core.services.rooms import Rooms
@@ -52,11 +53,12 @@ class Moderation:
     Each is an entry of its log, and takes effect at its place there.
     """
 
-    def __init__(self, log: Log, directory: Directory, sessions: Sessions, rooms: Rooms) -> None:
+    def __init__(self, log: Log, directory: Directory, sessions: Sessions, rooms: Rooms, pace: Pace) -> None:
         self._log = log
         self._directory = directory
         self._sessions = sessions
         self._rooms = rooms
+        self._pace = pace
 
     def set_topic(
         self, session: Session, conversation: Conversation, text: str, then: Then, refused: Refused
@@ -68,6 +70,7 @@ class Moderation:
             refusal = policy.may_set_topic(conversation, session.actor)
             if refusal is None and len(text) > MAX_TOPIC:
                 refusal = Refusal.TOO_LARGE
+            refusal = refusal or self._pace.take(session.actor.id)
             if refusal is not None:
                 return refusal
             nick = self._nick(conversation, session.actor)
@@ -225,6 +228,7 @@ class Moderation:
                 refusal = Refusal.BANNED
             if refusal is None and target.id in conversation.attendees:
                 refusal = Refusal.ALREADY_ATTENDING
+            refusal = refusal or self._pace.take(session.actor.id)
             if refusal is not None:
                 return refusal
             if target.id not in conversation.members:

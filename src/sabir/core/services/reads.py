@@ -14,20 +14,24 @@ from sabir.core.model.changes import ReadRow, ReceiptRow
 from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import Event
 from sabir.core.model.signals import ReadMarked, Receipt, ReceiptKind, Signal, Typing, TypingState
+from sabir.core.pace import Pace
 from sabir.core.ports import LogStore, Session
 
 
 class Reads:
     """Markers are changes (durable, only the latest counts).
 
-    Typing and the notice of a receipt are signals.
+    Typing and the notice of a receipt are signals: those sent too fast are dropped.
     """
 
-    def __init__(self, log: Log, directory: Directory, sessions: Sessions, store: LogStore) -> None:
+    def __init__(
+        self, log: Log, directory: Directory, sessions: Sessions, store: LogStore, pace: Pace
+    ) -> None:
         self._log = log
         self._directory = directory
         self._sessions = sessions
         self._store = store
+        self._pace = pace
         self._markers: dict[int, dict[int, ReadRow]] = {}
 
     def marker(self, account: Account, conversation: Conversation) -> ReadRow | None:
@@ -62,6 +66,9 @@ class Reads:
             before = rows.get(conversation.id)
             if before is not None and before.position >= event.position:
                 return None
+            refusal = self._pace.take(account.actor.id)
+            if refusal is not None:
+                return refusal
             message_no = event.message_no or (0 if before is None else before.message_no)
             row = ReadRow(
                 account_id=account.id,
@@ -111,6 +118,8 @@ class Reads:
             if attendee is None or policy.may_post(conversation, session.actor) is not None:
                 return  # what goes out is a message in some protocols, and may hold whatever one holds
             nick = attendee.nick
+        if self._pace.take(session.actor.id) is not None:
+            return
         if event is not None and not conversation.is_room:
             row = ReceiptRow(
                 conversation_id=conversation.id,
@@ -150,6 +159,8 @@ class Reads:
             if attendee is None or policy.may_post(conversation, session.actor) is not None:
                 return  # what goes out is a message in some protocols, and may hold whatever one holds
             nick = attendee.nick
+        if self._pace.take(session.actor.id) is not None:
+            return
         told = Typing(
             conversation, session.actor, nick, state, session.resource, to_resource, session.protocol, native
         )

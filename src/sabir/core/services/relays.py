@@ -9,30 +9,34 @@ from sabir.core.errors import Refusal
 from sabir.core.model.actor import Account
 from sabir.core.model.conversation import Attendee, Conversation
 from sabir.core.model.signals import Relayed
+from sabir.core.pace import Pace
 from sabir.core.ports import Session
 
 
 class Relays:
     """Routes what is neither stored nor translated: user-to-user IQ, Jingle, errors, CTCP."""
 
-    def __init__(self, directory: Directory, sessions: Sessions) -> None:
+    def __init__(self, directory: Directory, sessions: Sessions, pace: Pace) -> None:
         self._directory = directory
         self._sessions = sessions
+        self._pace = pace
 
     def to_device(self, session: Session, account: Account, resource: str, payload: bytes) -> Refusal | None:
         """Give `payload` to one device of `account`. Returns why that was not possible."""
         target = self._sessions.named(account.id, resource)
         if target is None or target.protocol != session.protocol or self._blocked(session, account):
             return Refusal.ACTOR_ABSENT
-        target.signal(Relayed(session.protocol, payload, session.actor, session.resource))
-        return None
+        refusal = self._pace.take(session.actor.id)
+        if refusal is None:
+            target.signal(Relayed(session.protocol, payload, session.actor, session.resource))
+        return refusal
 
     def to_account(self, session: Session, account: Account, payload: bytes) -> int:
         """Give `payload` to every device of `account` that speaks the session's protocol.
 
-        Returns how many.
+        Returns how many; none if the sender is blocked, or too fast.
         """
-        if self._blocked(session, account):
+        if self._blocked(session, account) or self._pace.take(session.actor.id) is not None:
             return 0
         told = Relayed(session.protocol, payload, session.actor, session.resource)
         count = 0
@@ -49,6 +53,9 @@ class Relays:
         sender = conversation.listeners.get(session)
         if sender is None:
             return Refusal.NOT_ATTENDING
+        refusal = self._pace.take(session.actor.id)
+        if refusal is not None:
+            return refusal
         for target in attendee.sessions:
             if target.protocol == session.protocol:
                 told = Relayed(
@@ -60,7 +67,7 @@ class Relays:
 
     def to_room(self, session: Session, conversation: Conversation, payload: bytes) -> Refusal | None:
         """Give `payload` to everyone else in a room who speaks the session's protocol; whoever may speak may."""
-        refusal = policy.may_post(conversation, session.actor)
+        refusal = policy.may_post(conversation, session.actor) or self._pace.take(session.actor.id)
         if refusal is None:
             sender = conversation.attendees[session.actor.id]
             told = Relayed(

@@ -44,6 +44,7 @@ from sabir.core.model.signals import (
 )
 from sabir.core.model.state import Created, encode_state
 from sabir.core.names import fold, is_nick, is_room_name, skeleton
+from sabir.core.pace import Pace
 from sabir.core.policy import PolicyConfig
 from sabir.core.ports import Session
 from sabir.core.services.membership import (
@@ -81,12 +82,14 @@ class Rooms:
         sessions: Sessions,
         delivery: Delivery,
         config: PolicyConfig,
+        pace: Pace,
         secret: bytes,
     ) -> None:
         self._log = log
         self._directory = directory
         self._delivery = delivery
         self._config = config
+        self._pace = pace
         self._secret = secret
         self._sessions = sessions
         self._attended: dict[int, dict[int, Conversation]] = {}
@@ -249,7 +252,7 @@ class Rooms:
             attendee = conversation.attendees.get(session.actor.id)
             if attendee is None:
                 return Refusal.NOT_ATTENDING
-            refusal = self._check_nick(conversation, session.actor, nick)
+            refusal = self._check_nick(conversation, session.actor, nick) or self._pace.take(session.actor.id)
             if refusal is not None:
                 return refusal
             old = attendee.nick
@@ -299,6 +302,9 @@ class Rooms:
         account = target.actor.account_id
         if account is not None and session.actor.name in self._directory.blocks.get(account, ()):
             return Refusal.BLOCKED
+        refusal = self._pace.take(session.actor.id)
+        if refusal is not None:
+            return refusal
         told = Whispered(
             conversation, session.actor, sender.nick, target.nick, text, session.protocol, native
         )
