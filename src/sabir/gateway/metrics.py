@@ -27,8 +27,34 @@ from sabir.core.log import Log
 from sabir.gateway.connection import Gateway, Traffic
 from sabir.net.admission import Admission
 
-_SECONDS: Final[tuple[float, ...]] = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
-_ENTRIES: Final[tuple[float, ...]] = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0)
+_SECONDS: Final[tuple[float, ...]] = (
+    0.0005,
+    0.001,
+    0.002,
+    0.003,
+    0.005,
+    0.01,
+    0.02,
+    0.05,
+    0.1,
+    0.25,
+    1.0,
+    5.0,
+)
+_ENTRIES: Final[tuple[float, ...]] = (
+    1.0,
+    2.0,
+    4.0,
+    8.0,
+    16.0,
+    32.0,
+    64.0,
+    128.0,
+    256.0,
+    512.0,
+    1024.0,
+    4096.0,
+)
 
 
 class Histogram:
