@@ -1,4 +1,7 @@
-"""Says which of the modules that `setup.py` compiles run interpreted in this environment, and what would help."""
+"""Says which of the modules that `setup.py` compiles run interpreted in this environment, and what would help.
+
+With `--check` it ends with 1 if any does.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ def main() -> int:
     elif interpreted:
         print(f"These modules run interpreted, which is slower: {', '.join(interpreted)}.")
         print("  .venv/bin/pip install -v --no-build-isolation --no-deps . says why")
-    return 0
+    return 1 if interpreted and "--check" in sys.argv else 0
 
 
 if __name__ == "__main__":
