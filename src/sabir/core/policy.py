@@ -38,7 +38,7 @@ class PolicyConfig:
     signals_burst: int = 1_000
     """How much of that an account may do at once before `signals_per_s` counts."""
     big_room: int = 500
-    """Above so many attendees, joins and parts are shown to moderators only (DATAMODEL 1.12)."""
+    """Above so many attendees, joins and parts are shown to moderators only."""
 
 
 def default_role(conversation: Conversation) -> Role:
