@@ -13,6 +13,13 @@ import pytest
 os.environ.setdefault("PYTHONPATH", str(Path(__file__).parents[1] / "src"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let who has the time try more: `make test ARGS="tests/fuzz --mutations 658000"`."""
+    parser.addoption(
+        "--mutations", type=int, default=20_000, help="mutated stanzas to try the XML scanner with"
+    )
+
+
 class _Errors(logging.Handler):
     """Collects the records that say an operator must act."""
 
