@@ -54,8 +54,8 @@ def figures(document: dict[str, Any]) -> str:
     stored = "1,000,000 messages stored before" if conditions["preloaded"] == "yes" else "an empty store"
     told = (
         f"Measured on {document['measured_at'][:10]}: {machine['processor']}, {machine['cores']} cores, "
-        f"Linux {machine['kernel'].partition('-')[0]}, Python {machine['python']}; {', '.join(document['versions'].values())}. "
-        f"Sabir with {stored}; server on one core; medians."
+        f"Linux {machine['kernel'].partition('-')[0]}, Python {machine['python']}; "
+        f"{', '.join(document['versions'].values())}. Sabir with {stored}; server on one core; medians."
     )
     return "\n\n".join([told, "\n".join(loads), "\n".join(memory)])
 
