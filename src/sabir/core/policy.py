@@ -65,6 +65,14 @@ def is_member(conversation: Conversation, actor: Actor) -> bool:
     return member.role >= Role.MEMBER or member.membership in (Membership.JOIN, Membership.INVITE)
 
 
+def is_visible(conversation: Conversation, actor: Actor) -> bool:
+    """Return whether `actor` may know that the room exists.
+
+    Anybody may of a listed one; of a hidden one those who are in it, or belong to it.
+    """
+    return conversation.config.listed or actor.id in conversation.attendees or is_member(conversation, actor)
+
+
 def mask_of(actor: Actor, domain: str) -> str:
     """Return what ban masks are compared with: nick!user@host, both names the actor's, whatever the nick in use."""
     return f"{actor.name}!{actor.name}@{domain}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.protocols.irc.harness import Net
+from tests.unit.protocols.irc.harness import MODERN, Net
 
 S = ":irc.example"
 
@@ -33,6 +33,52 @@ def test_a_join_is_echoed_then_topic_then_names(net: Net) -> None:
 @pytest.mark.parametrize("name", ["lobby", "#", "#a:b", "#a*b"])
 def test_what_is_no_channel_is_refused(net: Net, name: str) -> None:
     assert net.login("ada").send(f"JOIN {name}")[0].startswith(f"{S} 403 ada {name} :")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "TOPIC {}",
+        "TOPIC {} :hi",
+        "NAMES {}",
+        "LIST {}",
+        "WHO {}",
+        "MODE {}",
+        "MODE {} b",
+        "MODE {} +o eve",
+        "MODE {} +i",
+        "KICK {} ada",
+        "INVITE ada {}",
+        "PART {}",
+        "PRIVMSG {} :hi",
+        "TAGMSG {}",
+        "PRIVMSG ChanServ :OP {} eve",
+        "CHATHISTORY LATEST {} * 10",
+        "MARKREAD {}",
+        "MARKREAD {} timestamp=2027-01-15T08:00:02.000Z",
+        "REDACT {} 00112233445566778899aabbccddeeff",
+    ],
+)
+def test_a_secret_channel_is_not_there_for_outsiders(net: Net, command: str) -> None:
+    ada, _ = net.pair(room="#secret")
+    ada.send("MODE #secret +s", "MODE #secret +b *!*@nowhere.example")
+    eve = net.login("eve", MODERN)
+
+    answer = eve.send(command.format("#secret"))
+
+    assert answer
+    assert answer == [line.replace("#never", "#secret") for line in eve.send(command.format("#never"))]
+
+
+def test_a_secret_channel_is_there_for_who_was_asked_in(net: Net) -> None:
+    ada, _ = net.pair(room="#secret")
+    ada.send("MODE #secret +si")
+    eve = net.login("eve")
+    ada.send("INVITE eve #secret")
+    eve.took()
+
+    assert eve.send("MODE #secret") == [f"{S} 324 eve #secret +nis"]
+    assert eve.send("MODE #secret b")[0].startswith(f"{S} 442 eve #secret :")
 
 
 @pytest.mark.spec("Modern IRC §channel-operations")

@@ -383,6 +383,42 @@ def test_a_room_says_what_it_is_and_who_is_in_it_to_occupants(
     assert "name='firstwitch'" in nick
 
 
+@pytest.mark.parametrize("to", [ROOM, f"{ROOM}/firstwitch"])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        f"<query xmlns='{INFO}'/>",
+        f"<query xmlns='{INFO}' node='x-roomuser-item'/>",
+        f"<query xmlns='{ITEMS}'/>",
+        f"<query xmlns='{ADMIN}'><item affiliation='owner'/></query>",
+        f"<query xmlns='{OWNER}'/>",
+        "<query xmlns='urn:xmpp:mam:2'/>",
+        "<query xmlns='urn:example:unknown'/>",
+    ],
+)
+def test_a_hidden_room_for_members_is_not_there_for_others(
+    server: XmppServer, witches: tuple[Peer, Peer], payload: str, to: str
+) -> None:
+    crone, _ = witches
+    hidden = "".join(
+        f"<field var='muc#roomconfig_{name}'><value>{value}</value></field>"
+        for name, value in (("publicroom", 0), ("membersonly", 1))
+    )
+    assert configured(crone, hidden).get("type") == "result"
+    hag = server.log_in("hag66", "pda")
+    name = ROOM.partition("@")[0]
+
+    answers = [hag.ask(payload, to=address) for address in (to, to.replace(name, "never"))]
+    for address in (ROOM, ROOM.replace(name, "never")):
+        hag.say(f"<message to='{address}' type='groupchat' id='q'><body>hi</body></message>")
+    answers += hag.hear()
+
+    shown = [answer.serialise().replace("never", name) for answer in answers]
+    assert shown[0] == shown[1]
+    assert shown[2] == shown[3]
+    assert crone.ask(f"<query xmlns='{INFO}'/>", to=ROOM).get("type") == "result"
+
+
 @pytest.mark.spec("XEP-0045 §6.6")
 def test_who_is_not_in_the_room_learns_nothing_of_occupants(
     server: XmppServer, witches: tuple[Peer, Peer]

@@ -235,7 +235,7 @@ def topic(client: Client, line: Line, reply: Reply) -> None:
     """Show or set the topic."""
     name = line.params[0]
     room = client.room(name)
-    if room is None or (not client.attends(room) and not room.config.listed):
+    if room is None:
         reply.numeric("403", name, "No such channel")
         reply.end()
     elif len(line.params) > 1:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sabir.base.secret import Secret
+from sabir.core import policy
 from sabir.core.errors import Refusal
 from sabir.core.model.actor import Account, Actor
 from sabir.core.model.conversation import Conversation, RoomConfig
@@ -233,8 +234,9 @@ class Client:
         self.line(f":{self.network.server} {text}")
 
     def room(self, channel: str) -> Conversation | None:
-        """Return the room that a channel shows."""
-        return self.network.services.rooms.find(room_of(channel))
+        """Return the room that a channel shows, unless nobody may tell this client that there is one."""
+        room = self.network.services.rooms.find(room_of(channel))
+        return room if room is not None and policy.is_visible(room, self.actor) else None
 
     def attends(self, conversation: Conversation) -> bool:
         """Whether this client is on the channel."""

@@ -28,7 +28,7 @@ def mode(client: Client, line: Line, reply: Reply) -> None:
         _user_mode(client, line, reply)
         return
     room = client.room(target)
-    if room is None or (not client.attends(room) and not room.config.listed):
+    if room is None:
         reply.numeric("403", target, "No such channel")
         reply.end()
     elif len(line.params) == 1:
@@ -43,7 +43,10 @@ def _change(client: Client, room: Conversation, name: str, params: list[str], re
     changes = _parse(client, params, reply)
     work = [change for change in changes if change.letter != "b" or change.argument]
     if any(change.letter == "b" and not change.argument for change in changes):
-        _show_bans(client, room, name, reply)
+        if client.attends(room):
+            _show_bans(client, room, name, reply)
+        else:
+            reply.numeric("442", name, "You're not on that channel")
     config = room.config
     is_configured = False
     rest: list[Mode] = []

@@ -21,6 +21,18 @@ DELAY: Final = "urn:xmpp:delay"
 STANZA_ID: Final = "urn:xmpp:sid:0"
 
 
+def find_room(context: Context, name: str) -> Conversation | None:
+    """Return the room of that name.
+
+    One that is hidden and for members only is not there for others. Whoever has the address of one that is open
+    may enter it, and so may ask what it is.
+    """
+    room = context.place.services.rooms.find(name) if name else None
+    if room is not None and room.config.members_only and not policy.is_visible(room, context.actor):
+        return None
+    return room
+
+
 def room_address(place: Place, room: Conversation) -> str:
     """Return the bare address of a room."""
     return room.name + "@" + place.rooms_domain

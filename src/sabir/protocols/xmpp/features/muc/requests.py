@@ -17,7 +17,7 @@ from sabir.protocols.xmpp.errors import (
 from sabir.protocols.xmpp.features import disco, mam, ping, vcard
 from sabir.protocols.xmpp.features.context import Context, Iq
 from sabir.protocols.xmpp.features.muc import admin, archive, configuring, discovering, moderating
-from sabir.protocols.xmpp.features.muc.names import ADMIN, OWNER, sender
+from sabir.protocols.xmpp.features.muc.names import ADMIN, OWNER, find_room, sender
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.types import Stanza
 
@@ -46,7 +46,7 @@ def _take(context: Context, iq: Iq) -> None:
         if to is None or not to.local:
             _to_service(context, iq)
             return
-        room = context.place.services.rooms.find(to.local)
+        room = find_room(context, to.local)
         if to.resource:
             _to_occupant(context, iq, room, to.resource)
         elif room is None:

@@ -20,7 +20,7 @@ from sabir.protocols.xmpp.codec import element_of
 from sabir.protocols.xmpp.errors import BAD_REQUEST, ITEM_NOT_FOUND, stanza_error_for
 from sabir.protocols.xmpp.features.context import Context, Ticket
 from sabir.protocols.xmpp.features.muc import inviting
-from sabir.protocols.xmpp.features.muc.names import USER, occupant_id, refused, sender
+from sabir.protocols.xmpp.features.muc.names import USER, find_room, occupant_id, refused, sender
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.translate import event_id_of, stanza_id_of
 from sabir.protocols.xmpp.types import Stanza
@@ -78,7 +78,7 @@ class Reacting:
 
 def take(context: Context, stanza: Stanza, to: Jid) -> None:
     """Take a message to a room or to an occupant."""
-    room = context.place.services.rooms.find(to.local) if to.local else None
+    room = find_room(context, to.local)
     if room is not None:
         _take(context, stanza, to, room)
     else:
@@ -87,7 +87,7 @@ def take(context: Context, stanza: Stanza, to: Jid) -> None:
 
 
 def _take_late(context: Context, stanza: Stanza, to: Jid) -> None:
-    room = context.place.services.rooms.find(to.local) if to.local else None
+    room = find_room(context, to.local)
     if room is None:
         context.refuse(stanza, ITEM_NOT_FOUND)  # XEP-0045 §17.2 rule 3
     else:
