@@ -272,6 +272,10 @@ class Log:
         row.changed_seq = self._seq
         self._batch.changes.append(row)
 
+    def forming(self) -> list[Event]:
+        """Return the entries of the batch that is being formed, of which the store knows nothing yet."""
+        return self._batch.events
+
     def introduce(self, actor_id: int) -> None:
         """Write the row of an actor who is about to be named in the store for the first time."""
         row = self.newcomers.pop(actor_id, None)

@@ -186,6 +186,22 @@ def test_a_blocked_sender_is_refused_in_a_direct_conversation() -> None:
     assert (Refusal.BLOCKING, 2) in bob.took()
 
 
+def test_a_deletion_erases_the_edit_sent_just_before_it_too() -> None:
+    world = World()
+    ada = world.session("ada")
+    room = world.join(ada, "lobby")
+    target = posted(world, ada, "lobby", Draft("test", b"secret")).event_id
+
+    for draft in (
+        Draft("test", b"same secret", kind=Kind.EDIT, flags=0, target_id=target),
+        Draft("test", b"", kind=Kind.DELETE, flags=0, target_id=target),
+    ):
+        world.services.messaging.post(ada, room, draft)
+    world.scheduler.run()
+
+    assert [event.erased for event in world.store.events[-3:]] == [True, True, False]
+
+
 def test_an_account_that_posts_too_fast_or_too_much_is_told_so() -> None:
     world = World(PolicyConfig(posts_burst=2, posts_per_s=1, max_message_bytes=100), limited=True)
     ada = world.session("ada")

@@ -371,6 +371,11 @@ class Messaging:
             edits = [
                 row.seq for row in self._store.relations_of((event.target_seq,)) if row.kind == Kind.EDIT
             ]
+            edits += [
+                other.seq
+                for other in log.forming()
+                if other.kind == Kind.EDIT and other.target_seq == event.target_seq
+            ]
             log.change(EraseBody(seqs=(event.target_seq, *edits)))
 
     def _target(
