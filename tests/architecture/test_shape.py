@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sabir.app.settings import key_types, section_types
+
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src/sabir"
 FILES = sorted(path for path in SOURCE.rglob("*.py"))
@@ -76,3 +78,22 @@ def test_no_two_decisions_share_a_number_and_each_is_headed_by_its_own() -> None
 
     assert numbers == list(range(1, len(records) + 1))
     assert [int(head[1]) for head in heads if head] == numbers
+
+
+def test_every_setting_does_something() -> None:
+    read = {
+        node.attr
+        for path in FILES
+        if path.stem != "config"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+    }
+
+    idle = [
+        f"{name}.{key}"
+        for name, section in section_types().items()
+        for key in key_types(section)
+        if key not in read
+    ]
+
+    assert idle == []

@@ -15,7 +15,6 @@ class Refusal(Enum):
     ACCOUNT_EXISTS = "account exists"
     ACCOUNT_DISABLED = "account disabled"
     NAME_INVALID = "name not valid"
-    REGISTRATION_OFF = "registration is off"
 
     ROOM_UNKNOWN = "no such room"
     ROOM_EXISTS = "room exists"
@@ -47,15 +46,6 @@ class Refusal(Enum):
     RATE_LIMITED = "too fast"
     BUSY = "server is busy"
     STORAGE_FAILED = "the store failed"
-    NOT_SUPPORTED = "not supported"
     BAD_REQUEST = "bad request"
     FAULT = "internal error"
     """A bug of ours."""
-
-
-class CoreError(Exception):
-    """Raised by services that answer at once; `refusal` says why."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.value)
-        self.refusal = refusal

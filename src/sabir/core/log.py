@@ -150,7 +150,6 @@ class Log:
         self.meter: Meter | None = None
         self.answered: Callable[[int], None] | None = None
         """Told of the head of the log when all items of a batch have had their outcome."""
-        self.batches = 0
         self.appended = 0
         self.refusals = 0
 
@@ -176,10 +175,6 @@ class Log:
             reached()
 
         self.append(Operation(lambda log: None, outcome, outcome))
-
-    def clock_ms(self) -> int:
-        """Return the present time."""
-        return self._clock.now_ms()
 
     def new_id(self) -> bytes:
         """Return a new id of the shape of an event's, for a conversation or an account."""
@@ -344,7 +339,6 @@ class Log:
         batch.last_leaf = self._leaf
         self._busy = True
         if batch.events or batch.changes:
-            self.batches += 1
             self.appended += len(batch.events)
             if self.meter is not None:
                 self.meter.started()

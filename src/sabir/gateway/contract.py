@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Protocol
 
 from sabir.base.secret import Secret
@@ -96,12 +95,3 @@ class Counters:
     def refused(self, refusal: Refusal) -> None:
         """Count a refusal."""
         self.refusals[refusal] = self.refusals.get(refusal, 0) + 1
-
-
-class Ending(Enum):
-    """Why a server closes a session on its own."""
-
-    SHUTDOWN = "server shuts down"
-    TIMEOUT = "no sign of life"
-    FLOOD = "too fast"
-    FAULT = "internal error"

@@ -13,8 +13,6 @@ class ActorKind(Enum):
     LOCAL = "local"
     REMOTE = "remote"
     GUEST = "guest"
-    SERVICE = "service"
-    ERASED = "erased"
 
 
 class AccountState(Enum):

@@ -56,13 +56,6 @@ class Membership(Enum):
     BAN = "ban"
 
 
-class JoinRule(Enum):
-    """Who may join."""
-
-    PUBLIC = "public"
-    INVITE = "invite"
-
-
 class Visibility(Enum):
     """What a member may read of the time before joining."""
 
@@ -208,11 +201,6 @@ class Conversation:
 
     def _owns(self, actor_id: ActorId) -> int:
         return int(not self.destroyed and self.role_of(actor_id) is Role.OWNER)
-
-    @property
-    def join_rule(self) -> JoinRule:
-        """Who may join, as DATAMODEL names it."""
-        return JoinRule.INVITE if self.config.members_only else JoinRule.PUBLIC
 
     def role_of(self, actor_id: ActorId) -> Role:
         """Return the stored role of an actor, `Role.NONE` for one who is not a member."""

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 
 
 class Kind(IntEnum):
-    """What an entry of a conversation is. The numbers are stored."""
+    """What an entry of a conversation is.
+
+    The numbers are stored; 9 to 11 are kept for what DATAMODEL plans: erasures by an operator, generations, changes
+    of authority.
+    """
 
     MESSAGE = 1
     EDIT = 2
     DELETE = 3
+    """The target was taken back. The entry itself is the record that its body was erased (decision 7)."""
     REACTION = 4
     TOPIC = 5
     MEMBER = 6
@@ -27,9 +32,7 @@ class Kind(IntEnum):
     STATE = 7
     """Any other state of the conversation: its configuration, modes, ban masks."""
     CALL = 8
-    ERASED = 9
-    GENERATION = 10
-    AUTHORITY = 11
+    """A call was proposed, or ended."""
 
 
 # Flags of an event; the bits are stored.

@@ -7,7 +7,6 @@ from typing import NewType
 ActorId = NewType("ActorId", int)
 AccountId = NewType("AccountId", int)
 ConversationId = NewType("ConversationId", int)
-DeviceId = NewType("DeviceId", int)
 
 EventId = bytes
 """16 bytes, UUIDv7 shape (`sabir.base.ids`), strictly increasing in the order of the log."""

@@ -25,8 +25,6 @@ class Cause(Enum):
     REVOKED = "membership revoked"
     """Membership ended in a members-only room."""
     DESTROYED = "destroyed"
-    SHUTDOWN = "shutdown"
-    REPLACED = "nick taken back"
 
 
 class TypingState(Enum):

@@ -62,30 +62,7 @@ class Destroyed(msgspec.Struct, frozen=True, tag="destroyed"):
     alternate: str = ""
 
 
-class Erased(msgspec.Struct, frozen=True, tag="erased"):
-    """The bodies of these entries (log numbers) were erased."""
-
-    seqs: tuple[int, ...]
-    by_nick: str = ""
-
-
-class GenerationStarted(msgspec.Struct, frozen=True, tag="generation"):
-    """The store came back from a backup: numbers jumped (DATAMODEL 1.10)."""
-
-    generation: int
-    reason: str
-
-
-StateEntry = (
-    MemberChanged
-    | TopicChanged
-    | ConfigChanged
-    | MasksChanged
-    | Created
-    | Destroyed
-    | Erased
-    | GenerationStarted
-)
+StateEntry = MemberChanged | TopicChanged | ConfigChanged | MasksChanged | Created | Destroyed
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[StateEntry] = msgspec.msgpack.Decoder(StateEntry)

@@ -38,11 +38,6 @@ class Reads:
         """Return how far `account` has read in `conversation`."""
         return self._of(account).get(conversation.id)
 
-    def unread(self, account: Account, conversation: Conversation) -> int:
-        """Return how many messages `account` has not read."""
-        row = self.marker(account, conversation)
-        return conversation.message_no - (0 if row is None else row.message_no)
-
     def mark(
         self,
         session: Session,

@@ -23,8 +23,6 @@ def numeric_for(refusal: Refusal) -> tuple[str, str]:  # a table, and so long
             return "479", "Illegal channel name"
         case Refusal.NICK_INVALID:
             return "432", "Erroneous nickname"
-        case Refusal.REGISTRATION_OFF:
-            return "465", "Accounts are made by the operator here"
         case Refusal.ROOM_UNKNOWN | Refusal.ROOM_GONE:
             return "403", "No such channel"
         case Refusal.ROOM_EXISTS:
@@ -69,8 +67,6 @@ def numeric_for(refusal: Refusal) -> tuple[str, str]:  # a table, and so long
             return "400", "The server cannot store this now, try again later"
         case Refusal.FAULT:
             return "400", "The server made a mistake, try again"
-        case Refusal.NOT_SUPPORTED:
-            return "400", "Not supported"
         case Refusal.BAD_REQUEST:
             return "400", "Not understood"
         case _:

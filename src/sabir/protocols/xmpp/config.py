@@ -33,8 +33,6 @@ class XmppConfig:
     """The same in bytes."""
     max_sessions_per_account: int = 50
     """Connections of one account at the same time."""
-    max_contacts: int = 2_000
-    """Contacts in one roster."""
 
     def __post_init__(self) -> None:
         """Refuse limits with which no client could work.

@@ -88,7 +88,6 @@ NOT_ACCEPTABLE: Final = StanzaError(ErrorType.MODIFY, "not-acceptable")
 NOT_ALLOWED: Final = StanzaError(ErrorType.CANCEL, "not-allowed")
 REMOTE_SERVER_NOT_FOUND: Final = StanzaError(ErrorType.CANCEL, "remote-server-not-found")
 SERVICE_UNAVAILABLE: Final = StanzaError(ErrorType.CANCEL, "service-unavailable")
-UNEXPECTED_REQUEST: Final = StanzaError(ErrorType.WAIT, "unexpected-request")
 
 _BLOCKING: Final = StanzaError(
     ErrorType.CANCEL,
@@ -130,7 +129,7 @@ def stanza_error_for(refusal: Refusal) -> StanzaError:
             return FORBIDDEN
         case Refusal.NAME_INVALID | Refusal.NICK_INVALID:
             return JID_MALFORMED
-        case Refusal.REGISTRATION_OFF | Refusal.ROOM_CREATION_DENIED | Refusal.ROLE_OF_TARGET:
+        case Refusal.ROOM_CREATION_DENIED | Refusal.ROLE_OF_TARGET:
             return NOT_ALLOWED
         case Refusal.LAST_OWNER:
             return StanzaError(ErrorType.CANCEL, "conflict", "A room needs an owner.")
@@ -160,8 +159,6 @@ def stanza_error_for(refusal: Refusal) -> StanzaError:
             return StanzaError(ErrorType.CANCEL, "internal-server-error")
         case Refusal.STORAGE_FAILED:
             return StanzaError(ErrorType.WAIT, "internal-server-error", "It was not stored: try again.")
-        case Refusal.NOT_SUPPORTED:
-            return FEATURE_NOT_IMPLEMENTED
         case Refusal.BAD_REQUEST:
             return BAD_REQUEST
         case _:

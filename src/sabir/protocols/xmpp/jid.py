@@ -51,10 +51,6 @@ class Jid:
         """The address without its resource."""
         return Jid(self.local, self.domain) if self.resource else self
 
-    def with_resource(self, resource: str) -> "Jid":
-        """Return the address with another resource."""
-        return Jid(self.local, self.domain, resource)
-
     def __str__(self) -> str:
         text = self.local + "@" + self.domain if self.local else self.domain
         return text + "/" + self.resource if self.resource else text

@@ -1,7 +1,6 @@
 """A light XML tree: what a stanza is once somebody has to look inside it."""
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 XML_NAMESPACE: Final = "http://www.w3.org/XML/1998/namespace"
@@ -106,14 +105,6 @@ class Element:
             child.children.append(text)
         self.children.append(child)
         return child
-
-    def walk(self) -> "Iterator[Element]":
-        """Yield this element and everything below it, in document order."""
-        pending = [self]
-        while pending:
-            element = pending.pop()
-            yield element
-            pending.extend(reversed(element.elements()))
 
     def serialise(self, inherited: str = "") -> str:
         """Return the element as XML, declaring only namespaces that differ from `inherited`."""

@@ -488,16 +488,6 @@ def test_what_is_not_utf8_is_refused_by_name() -> None:
     assert machine.drain().startswith(b":irc.example FAIL PRIVMSG INVALID_UTF8 :Message rejected")
 
 
-def test_a_renamed_client_is_addressed_so() -> None:
-    machine = registered()
-
-    machine.send_renamed("bob")
-    machine.send_bytes(b"raw\r\n")
-    machine.receive(b"PING\r\n", 0)
-
-    assert machine.drain() == b"raw\r\n:irc.example 409 bob :No origin specified\r\n"
-
-
 def test_a_password_is_not_shown_in_a_report() -> None:
     assert "secret" not in repr(RegistrationAsked("a", "b", "c", "secret"))
 

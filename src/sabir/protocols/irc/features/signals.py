@@ -125,9 +125,9 @@ def _departed(client: Client, signal: Departed) -> None:
         case Cause.MEMBERS_ONLY | Cause.REVOKED | Cause.DESTROYED:
             reason = signal.reason or _REASONS[signal.cause]
             client.server_line(f"KICK {channel} {nick} :{reason}")
-        case Cause.QUIT | Cause.SHUTDOWN:
+        case Cause.QUIT:
             _quit(client, room, actor, signal.reason)
-        case Cause.PARTED | Cause.REPLACED:
+        case Cause.PARTED:
             text = f"PART {channel} :{signal.reason}" if signal.reason else f"PART {channel}"
             client.event_line(actor, text)
         case _:

@@ -160,10 +160,6 @@ class Machine(Outbox):
             self.over = reason
             self.send_line(f"ERROR :{reason}")
 
-    def send_renamed(self, nick: str) -> None:
-        """The client is called `nick` from now on."""
-        self.nick = nick
-
     def send_offer(self, name: str, value: str | None) -> None:
         """Offer a capability from now on, or no more (IRCv3 capability-negotiation, CAP NEW and DEL)."""
         told = self._negotiation.changed(name, value)

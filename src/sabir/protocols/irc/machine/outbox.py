@@ -22,10 +22,6 @@ class Outbox:
             text = f"@{tags} {text}"
         self._lines.append(text.encode(errors="replace") + b"\r\n")
 
-    def send_bytes(self, rendered: bytes) -> None:
-        """Send whole lines that were rendered elsewhere."""
-        self._lines.append(rendered)
-
     def drain(self) -> bytes:
         """Return what is to be written, once."""
         if not self._lines:

@@ -53,8 +53,3 @@ BITS: Final[dict[str, int]] = {
     "userhost-in-names": USERHOST_IN_NAMES,
 }
 """Names to bits; `draft/no-implicit-names` is what clients still ask for."""
-
-RENDERING: Final = (
-    ACCOUNT_TAG | MESSAGE_TAGS | SERVER_TIME | MULTILINE | BATCH | EXTENDED_JOIN | MESSAGE_REDACTION
-)
-"""Those that change how an event is written; connections that agree in them share its bytes."""

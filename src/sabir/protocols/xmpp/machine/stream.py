@@ -196,11 +196,6 @@ class Machine:
     # What the session tells
 
     @property
-    def is_bound(self) -> bool:
-        """Whether stanzas flow."""
-        return self._state == _BOUND
-
-    @property
     def is_closed(self) -> bool:
         """Whether the stream has ended."""
         return self._state == _CLOSED

@@ -129,7 +129,7 @@ def show_departure(context: Context, signal: Departed) -> None:
     match signal.cause:
         case Cause.PARTED | Cause.QUIT:
             reason, status = "", signal.reason
-        case Cause.KICKED | Cause.REPLACED:
+        case Cause.KICKED:
             codes = (307,)  # XEP-0045 §8.2
         case Cause.BANNED:
             codes = (301,)  # XEP-0045 §9.1
@@ -140,8 +140,6 @@ def show_departure(context: Context, signal: Departed) -> None:
         case Cause.DESTROYED:
             destroyed, reason = _destroyed(context, signal), ""  # XEP-0045 §10.9
             affiliation = "none"
-        case Cause.SHUTDOWN:
-            codes = (332,)  # XEP-0045 §11.2
         case _:
             assert_never(signal.cause)
     item = Item(by=signal.by_nick, reason=reason, affiliation=affiliation, destroyed=destroyed)

@@ -8,7 +8,7 @@ from sabir.core.errors import Refusal
 from sabir.core.model.actor import Actor
 from sabir.core.model.conversation import Attendee, Conversation, Role
 from sabir.protocols.xmpp.features.context import Context, Place, Ticket
-from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, parse_jid
+from sabir.protocols.xmpp.jid import JidSyntaxError, parse_jid
 from sabir.protocols.xmpp.types import Stanza
 from sabir.wire.xml import escape_attribute
 
@@ -77,11 +77,6 @@ def account_name_of(place: Place, address: str) -> str | None:
     except JidSyntaxError:
         return None
     return jid.local if jid.domain == place.domain and jid.local else None
-
-
-def is_service(jid: Jid) -> bool:
-    """Return whether an address is that of the service itself."""
-    return not jid.local
 
 
 def occupant_id(attendee_id: str) -> str:
