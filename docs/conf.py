@@ -20,5 +20,7 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 
+highlight_language = "none"
+
 html_theme = "furo"
 html_title = "Sabir"

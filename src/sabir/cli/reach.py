@@ -10,9 +10,11 @@ from sabir.admin.commands import Answer, Command, Refused
 from sabir.admin.control import ControlClient
 from sabir.app import data as data_folder
 from sabir.app import offline
+from sabir.app.settings import FILE_NAME as SETTINGS_NAME
 from sabir.app.settings import Settings
-from sabir.cli.output import refuse
+from sabir.cli.output import err, refuse
 from sabir.storage.lock import Locked
+from sabir.storage.sqlite.connections import FILE_NAME as STORE_NAME
 
 Ask = Callable[[Command], Answer]
 
@@ -24,6 +26,8 @@ def operator(data: Path, settings: Settings) -> Iterator[Ask]:
         client = ControlClient(data / data_folder.SOCKET_NAME)
     except OSError:
         try:
+            if not any((data / known).exists() for known in (STORE_NAME, SETTINGS_NAME)):
+                err.print(f"There was nothing in {data}; a new store is made.", markup=False)
             data_folder.prepare(data)
             with offline.operator(data, settings) as ask:
                 yield ask

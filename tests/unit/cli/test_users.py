@@ -62,7 +62,14 @@ def test_without_a_terminal_the_password_is_a_line_of_standard_input(data: Path)
     result = sabir("user", "add", "ada", "--data", data, said="secret\n")
 
     assert result.exit_code == 0
-    assert result.output == "ada@localhost can log in.\n"
+    assert result.stdout == "ada@localhost can log in.\n"
+
+
+def test_who_names_the_wrong_folder_is_told_that_nothing_was_there(data: Path) -> None:
+    first, second = (sabir("user", "list", "--data", data) for _ in range(2))
+
+    assert first.stderr == f"There was nothing in {data}; a new store is made.\n"
+    assert second.stderr == ""
 
 
 @pytest.mark.parametrize("words", [("--password", ""), ()])

@@ -41,7 +41,8 @@ def demo(
     # Here, because these libraries are there for the demo only.
     from sabir.cli.demo import play, view
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # also when the terminal is closed, the server has to stop
+        signal.signal(ending, signal.default_int_handler)
     console = view.screen()
     complete = False
     try:
