@@ -212,7 +212,9 @@ def make_self_signed(domain: str, now: datetime.datetime) -> tuple[bytes, bytes]
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + _VALID_FOR)
         .add_extension(x509.SubjectAlternativeName(_alternative_names(domain)), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        # Compat: NSS (Pidgin, Finch) and rustls (Halloy): an authority's certificate is nobody's for a server, and
+        # with a key usage NSS wants one of RSA. Everybody takes this one, and trusts it once told to.
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.unit.net.harness import now
 
 from sabir.net.tls import Certificates, TlsError, ensure_self_signed, load_credentials
@@ -20,6 +21,16 @@ def at(moment: datetime.datetime, folder: Path, domain: str = "example.org") -> 
 
 def certificate_in(path: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(path.read_bytes())
+
+
+def test_the_certificate_is_of_a_server_and_of_no_authority(tmp_path: Path) -> None:
+    certificate_path, _ = at(NOW, tmp_path)
+
+    extensions = certificate_in(certificate_path).extensions
+    assert not extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    assert list(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value) == [
+        ExtendedKeyUsageOID.SERVER_AUTH
+    ]
 
 
 def test_the_first_start_makes_a_certificate_that_only_its_owner_can_read(tmp_path: Path) -> None:
