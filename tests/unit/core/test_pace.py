@@ -70,6 +70,8 @@ class Scene:
                 note(services.relays.to_room(ada, room, b"x"))
             case "topic":
                 services.moderation.set_topic(ada, room, str(number), nothing, note)
+            case "presence":
+                services.rooms.show(ada, room, b"", str(number))
             case "nick":
                 services.rooms.rename(ada, room, f"ada{number}", nothing, note)
             case _:
@@ -77,7 +79,7 @@ class Scene:
         self.world.scheduler.run()
 
 
-ACTS = ("typing", "receipt", "whisper", "device", "account", "attendee", "room", "topic", "nick")
+ACTS = ("typing", "receipt", "whisper", "device", "account", "attendee", "room", "topic", "presence", "nick")
 
 
 @pytest.mark.parametrize("act", ACTS)

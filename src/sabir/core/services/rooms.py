@@ -275,10 +275,10 @@ class Rooms:
     def show(self, session: Session, conversation: Conversation, presence: bytes, away: str) -> None:
         """Change what the session shows of itself in a room.
 
-        Its protocol's own presence, and the away message.
+        Its protocol's own presence, and the away message. One who does so too fast is shown as before.
         """
         attendee = conversation.listeners.get(session)
-        if attendee is not None:
+        if attendee is not None and self._pace.take(session.actor.id) is None:
             attendee.sessions[session] = presence
             attendee.away = away
             told = AttendeeChanged(conversation, attendee, attendee.nick, attendee.role)
