@@ -25,7 +25,7 @@ class PolicyConfig:
     """The most people in one room."""
     max_rooms: int = 200
     """The most rooms that one person may attend at a time."""
-    max_rooms_owned: int = 100
+    max_rooms_owned: int = 1_000
     """The most rooms that one account may own; those that an operator gives it count, but are not refused."""
     posts_per_s: int = 50
     """Lasting rate of messages of one account."""
