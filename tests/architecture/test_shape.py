@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sabir.app.settings import key_types, section_types
+from sabir.core.errors import Refusal
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src/sabir"
@@ -97,3 +98,15 @@ def test_every_setting_does_something() -> None:
     ]
 
     assert idle == []
+
+
+def test_every_refusal_is_given_by_somebody() -> None:
+    given = {
+        node.attr
+        for path in FILES
+        if path.stem != "errors"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Refusal"
+    }
+
+    assert [refusal.name for refusal in Refusal if refusal.name not in given] == []

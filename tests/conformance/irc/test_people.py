@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from tests.unit.protocols.irc.harness import PASSWORD, Net
+from tests.unit.protocols.irc.harness import PASSWORD, Net, Peer
 
 from sabir.protocols.irc.config import IrcConfig
 from sabir.wire.sasl.client import client_mechanism
@@ -143,6 +143,30 @@ def test_guests_are_let_in_where_they_are_wanted() -> None:
     assert "guest" in peer.send("PRIVMSG NickServ :IDENTIFY x")[0]
     peer.close()
     assert ada.took()[-1].startswith(":visitor!visitor@irc.example QUIT :")
+
+
+def test_the_next_guest_of_a_nick_is_somebody_else() -> None:
+    net = Net(IrcConfig(guests=True))
+    ada = net.login("ada")
+    ada.send("JOIN #lobby")
+
+    def visit() -> Peer:
+        peer = net.connect()
+        peer.send("NICK visitor", "USER v 0 * :V")
+        peer.send("JOIN #lobby", "PRIVMSG #lobby :hello")
+        return peer
+
+    first = visit()
+    ada.send("MODE #lobby +o visitor")
+    assert first.send("TOPIC #lobby :mine", "NAMES #lobby")[-2].split(" :")[1].split() == ["~ada", "@visitor"]
+    first.close()
+    ada.took()
+
+    second = visit()
+
+    assert second.send("NAMES #lobby")[0].split(" :")[1].split() == ["~ada", "visitor"]
+    assert second.send("MODE #lobby +m")[0].startswith(f"{S} 482 visitor #lobby :")
+    assert not any(" MODE " in line for line in ada.took())
 
 
 @pytest.mark.spec("Modern IRC §user-based-queries")
