@@ -12,6 +12,7 @@ from sabir.core.model.event import Draft, Event, Kind
 from sabir.core.policy import PolicyConfig
 from sabir.core.ports import Page, StoreError
 from sabir.core.services.devices import SAVE_MS
+from sabir.core.services.messaging import MAX_EDITS
 
 
 def nothing() -> None:
@@ -200,6 +201,37 @@ def test_a_deletion_erases_the_edit_sent_just_before_it_too() -> None:
     world.scheduler.run()
 
     assert [event.erased for event in world.store.events[-3:]] == [True, True, False]
+
+
+def test_a_deletion_erases_every_edit_and_the_edits_of_edits() -> None:
+    world = World()
+    ada = world.session("ada")
+    world.join(ada, "lobby")
+    target = posted(world, ada, "lobby", Draft("test", b"secret")).event_id
+    for text in (b"secret 2", b"secret 3"):
+        edit = posted(world, ada, "lobby", Draft("test", text, kind=Kind.EDIT, flags=0, target_id=target))
+    posted(world, ada, "lobby", Draft("test", b"secret 4", kind=Kind.EDIT, flags=0, target_id=edit.event_id))
+
+    posted(world, ada, "lobby", Draft("test", b"", kind=Kind.DELETE, flags=0, target_id=target))
+
+    assert [event.erased for event in world.store.events[-5:]] == [True, True, True, True, False]
+
+
+def test_a_message_is_not_edited_without_end() -> None:
+    world = World()
+    ada = world.session("ada")
+    room = world.join(ada, "lobby")
+    target = posted(world, ada, "lobby", Draft("test", b"hi")).event_id
+    ada.took()
+
+    for number in range(MAX_EDITS + 1):
+        draft = Draft("test", b"hi", kind=Kind.EDIT, flags=0, target_id=target)
+        world.services.messaging.post(ada, room, draft, number)
+        if number % 100 == 99:
+            world.scheduler.run()
+    world.scheduler.run()
+
+    assert ada.took()[-2:] == [("posted", MAX_EDITS - 1), (Refusal.TOO_MANY, MAX_EDITS)]
 
 
 def test_an_account_that_posts_too_fast_or_too_much_is_told_so() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from sabir.core import policy
@@ -22,6 +22,8 @@ from sabir.core.ports import LogStore, Session
 REMOVED: Final = 32
 """Event flag: a reaction was taken back."""
 REPLY: Final = "reply"
+MAX_EDITS: Final = 1_000
+"""Edits of one message: all of them are read with it. Those sent at once may be some more."""
 Settled = Callable[[list[Event]], None]
 """Told of the events of a set of reactions once they are durable; none if nothing changed."""
 _RECENT: Final = 8192
@@ -300,8 +302,11 @@ class Messaging:
                 refusal = policy.may_delete(conversation, actor, target[2])
                 if refusal is not None:
                     return refusal
-            elif kind == Kind.EDIT and target is not None and target[2] != actor.id:
-                return Refusal.TARGET_FOREIGN
+            elif kind == Kind.EDIT and target is not None:
+                if target[2] != actor.id:
+                    return Refusal.TARGET_FOREIGN
+                if len(self._edits_of((target[0],))) >= MAX_EDITS:
+                    return Refusal.TOO_MANY
         if not conversation.stored:
             log.change(conversation_row(conversation))
             conversation.stored = True
@@ -350,7 +355,8 @@ class Messaging:
             target_seq=event.target_seq,
             kind=event.kind,
             actor_id=event.actor_id,
-            key=draft.relation_key,
+            # Each edit is a row of its own: with the message, every version has to be found and erased.
+            key=str(event.seq) if event.kind == Kind.EDIT else draft.relation_key,
             seq=event.seq,
         )
         row.gone = bool(draft.flags & REMOVED)
@@ -368,15 +374,22 @@ class Messaging:
                 del self._reacting[next(iter(self._reacting))]
             log.undo(lambda: _restore(self._reacting, key, before))
         elif event.kind == Kind.DELETE:
-            edits = [
-                row.seq for row in self._store.relations_of((event.target_seq,)) if row.kind == Kind.EDIT
+            log.change(EraseBody(seqs=tuple(self._versions(log, event.target_seq))))
+
+    def _versions(self, log: Log, seq: int) -> list[int]:
+        """Return an entry, its edits, and the edits of these: all that is erased with it."""
+        found: list[int] = []
+        latest = [seq]
+        while latest:
+            found += latest
+            forming = [
+                other.seq for other in log.forming() if other.kind == Kind.EDIT and other.target_seq in latest
             ]
-            edits += [
-                other.seq
-                for other in log.forming()
-                if other.kind == Kind.EDIT and other.target_seq == event.target_seq
-            ]
-            log.change(EraseBody(seqs=(event.target_seq, *edits)))
+            latest = self._edits_of(latest) + forming
+        return found
+
+    def _edits_of(self, seqs: Sequence[int]) -> list[int]:
+        return [row.seq for row in self._store.relations_of(seqs) if row.kind == Kind.EDIT]
 
     def _target(
         self, session: Session, conversation: Conversation, draft: Draft
