@@ -59,6 +59,9 @@ class TestLoop:
         self._ready.append(callback)
         return None
 
+    def shortly(self, callback: Callable[[], object]) -> object:
+        return self.soon(callback)
+
     def later(self, delay_ms: int, callback: Callable[[], object]) -> Timer:
         self._order += 1
         timer = Timer(self._now_ms + delay_ms, self._order, callback)

@@ -33,6 +33,10 @@ class LoopScheduler:
         """See `Scheduler.soon`."""
         return self._loop.call_soon(callback)
 
+    def shortly(self, callback: Callable[[], object]) -> object:
+        """See `Scheduler.shortly`."""
+        return self._loop.call_later(_S_PER_MS, callback)
+
     def later(self, delay_ms: int, callback: Callable[[], object]) -> Handle:
         """See `Scheduler.later`."""
         return self._loop.call_later(delay_ms * _S_PER_MS, callback)

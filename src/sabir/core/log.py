@@ -317,6 +317,10 @@ class Log:
 
     # Batches
 
+    def _resume(self) -> None:
+        self._busy = False
+        self._kick()
+
     def _kick(self) -> None:
         self._scheduled = False
         while not self._busy and self.pending:
@@ -385,9 +389,12 @@ class Log:
         self._counters.clear()
         self._box_heads.clear()
         self._undo.clear()
-        self._busy = False
-        if self.pending:
-            self._form_batch()  # its fsync runs while we deliver
+        if len(items) > 1:
+            # Many are talking: what they say within a moment is worth one flush of the disk, not two. Without
+            # the pause, answers to this batch would always miss the next and find one of half the size.
+            self._scheduler.shortly(self._resume)
+        else:
+            self._resume()  # its fsync runs while we deliver
         for index, item in enumerate(items):
             refusal = refusals.get(index) if refusals else None
             try:

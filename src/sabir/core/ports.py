@@ -57,6 +57,10 @@ class Scheduler(Protocol):
         """Call `callback` in the next turn of the loop."""
         ...
 
+    def shortly(self, callback: Callable[[], object]) -> object:
+        """Call `callback` within a millisecond or so."""
+        ...
+
     def later(self, delay_ms: int, callback: Callable[[], object]) -> Handle:
         """Call `callback` after `delay_ms`, at the granularity of the timing wheel (about 250 ms)."""
         ...

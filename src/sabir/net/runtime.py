@@ -9,6 +9,7 @@ from sabir.net.connection import READ_BYTES, Flusher
 from sabir.net.wheel import Timer, Wheel
 
 _MS_PER_S: Final = 1000
+_TICK_S: Final = 0.001
 
 
 class Appointment:
@@ -64,6 +65,10 @@ class NetRuntime:
     def soon(self, callback: Callable[[], object]) -> object:
         """Call `callback` in the next turn of the loop."""
         return self.loop.call_soon(callback)
+
+    def shortly(self, callback: Callable[[], object]) -> object:
+        """Call `callback` within a millisecond or so: at the next tick of the loop's own clock."""
+        return self.loop.call_later(_TICK_S, callback)
 
     def later(self, delay_ms: int, callback: Callable[[], object]) -> Appointment:
         """Call `callback` after `delay_ms`, or up to a granule of the wheel later."""

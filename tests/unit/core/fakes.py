@@ -47,12 +47,17 @@ class StepScheduler:
     def __init__(self, clock: FixedClock) -> None:
         self._clock = clock
         self._soon: list[Callable[[], object]] = []
+        self._shortly: list[Callable[[], object]] = []
         self._later: list[tuple[int, int, Call]] = []
         self._order = count()
 
     def soon(self, callback: Callable[[], object]) -> None:
         """See `core.ports.Scheduler`."""
         self._soon.append(callback)
+
+    def shortly(self, callback: Callable[[], object]) -> None:
+        """See `core.ports.Scheduler`."""
+        self._shortly.append(callback)
 
     def later(self, delay_ms: int, callback: Callable[[], object]) -> Call:
         """See `core.ports.Scheduler`."""
@@ -62,7 +67,9 @@ class StepScheduler:
 
     def run(self) -> None:
         """Call until nothing more is to be called now."""
-        while self._soon:
+        while self._soon or self._shortly:
+            if not self._soon:
+                self._soon, self._shortly = self._shortly, []
             turn, self._soon = self._soon, []
             for callback in turn:
                 callback()

@@ -58,6 +58,43 @@ def test_what_arrives_during_a_commit_is_the_next_batch() -> None:
     assert [len(batch.events) for batch in world.store.batches[before:]] == [1, 3]
 
 
+def test_while_many_talk_answers_to_a_batch_join_those_who_waited() -> None:
+    world = World()
+    ada, bob = world.session("ada"), world.session("bob")
+    room = world.join(ada, "lobby")
+    world.join(bob, "lobby")
+    world.store.stalled = True
+    before = len(world.store.batches)
+
+    for text in (b"1", b"2"):
+        world.services.messaging.post(ada, room, say(text))
+    world.scheduler.run()
+    world.services.messaging.post(ada, room, say(b"3"))
+    world.store.go()
+    world.services.messaging.post(bob, room, say(b"answer to 1"))
+    world.scheduler.run()
+
+    assert [len(batch.events) for batch in world.store.batches[before:]] == [2, 2]
+
+
+def test_what_waited_for_a_batch_of_one_is_handed_on_before_that_one_is_delivered() -> None:
+    world = World()
+    ada, bob = world.session("ada"), world.session("bob")
+    room = world.join(ada, "lobby")
+    world.join(bob, "lobby")
+    world.store.stalled = True
+    before = len(world.store.batches)
+
+    world.services.messaging.post(ada, room, say(b"1"))
+    world.scheduler.run()
+    world.services.messaging.post(ada, room, say(b"2"))
+    world.store.go()
+    world.services.messaging.post(bob, room, say(b"answer to 1"))
+    world.scheduler.run()
+
+    assert [len(batch.events) for batch in world.store.batches[before:]] == [1, 1, 1]
+
+
 def test_a_message_and_the_part_behind_it_keep_their_order() -> None:
     world = World()
     ada, bob = world.session("ada"), world.session("bob")
