@@ -43,6 +43,7 @@ COMPILED: tuple[str, ...] = (
     "src/sabir/gateway/turnstile.py",
     "src/sabir/net/connection.py",
     "src/sabir/net/limits.py",
+    "src/sabir/net/listener.py",
     "src/sabir/net/runtime.py",
     "src/sabir/net/wheel.py",
     "src/sabir/protocols/irc/codec/lines.py",

@@ -80,6 +80,9 @@ _BY_NAMESPACE: Final[dict[bytes, int]] = {
     b"urn:xmpp:jingle-message:0": _CALL,
 }
 
+# For compiled code: a look-up in an enum costs more than all else that is done for a child.
+_MESSAGE: Final = int(Kind.MESSAGE)
+_ATTENTIVE: Final = TypingState.ACTIVE
 _STATES: Final[dict[bytes, TypingState]] = {state.value.encode(): state for state in TypingState}
 
 
@@ -96,7 +99,7 @@ class Accepted:
 
     def __init__(self) -> None:
         self.what: int = RELAY
-        self.kind: int = int(Kind.MESSAGE)
+        self.kind: int = _MESSAGE
         self.flags: int = 0
         self.native: bytes = b""
         self.native_id: bytes = b""
@@ -104,7 +107,7 @@ class Accepted:
         self.target: bytes = b""
         """The id of the message that this one is about."""
         self.emojis: tuple[str, ...] = ()
-        self.state: TypingState = TypingState.ACTIVE
+        self.state: TypingState = _ATTENTIVE
 
 
 def accept(stanza: Stanza, sender: bytes, language: bytes, domain: str) -> Accepted:
@@ -163,13 +166,13 @@ def accept(stanza: Stanza, sender: bytes, language: bytes, domain: str) -> Accep
         accepted.what = RELAY
     if accepted.what != RELAY:
         store = False  # receipts and markers are kept as such (DATAMODEL 4), whatever they ask for
-    if body or encrypted or subject or store or call or accepted.kind != Kind.MESSAGE:
+    if body or encrypted or subject or store or call or accepted.kind != _MESSAGE:
         _make_event(accepted, body=body, encrypted=encrypted, subject=subject, call=call)
         if no_store:
             accepted.what = RELAY  # XEP-0334 §4.2
     elif accepted.what == RELAY and state is not None and not request:
         accepted.what = TYPING
-        accepted.state = _STATES.get(state[0], TypingState.ACTIVE)
+        accepted.state = _STATES.get(state[0], _ATTENTIVE)
     accepted.native = _native(stanza, sender, language, cuts)
     return accepted
 
@@ -180,7 +183,7 @@ def _make_event(accepted: Accepted, *, body: bool, encrypted: bool, subject: boo
     accepted.what = SUBJECT if subject and not body and not encrypted else EVENT
     if encrypted:
         accepted.flags = ENCRYPTED
-    if accepted.kind != Kind.MESSAGE:
+    if accepted.kind != _MESSAGE:
         return
     if call:
         accepted.kind = int(Kind.CALL)
@@ -231,14 +234,11 @@ def _names_origin(stanza: Stanza, child: Child) -> bool:
 
 
 def _native(stanza: Stanza, sender: bytes, language: bytes, cuts: list[Child]) -> bytes:
-    attributes = stanza.attributes
-    if language and b" xml:lang=" not in attributes:
+    parts = [sender, stanza.attributes]
+    if language and stanza.attributes.find(b" xml:lang=") < 0:
         # RFC 6120 §4.7.4: a stanza that does not say its language is in that of the stream.
-        attributes += b" xml:lang='" + language + b"'"
+        parts += (b" xml:lang='", language, b"'")
     data = stanza.data
-    if not cuts:
-        return sender + attributes + data[stanza.head : stanza.end]
-    parts = [sender, attributes]
     at = stanza.head
     for cut in cuts:
         parts.append(data[at : cut[3]])

@@ -20,6 +20,7 @@ cdef enum:
     NAME_START = 1
     NAME = 2
     SPACE = 4
+    PLAIN = 8
 
 cdef unsigned char KIND[256]
 cdef int code
@@ -31,6 +32,10 @@ for code in b"0123456789.-":
     KIND[code] = NAME
 for code in b" \t\r\n":
     KIND[code] = SPACE
+# What means nothing in text or in a value. Loops over one kind watch no bound: bytes end with a zero, which has none.
+for code in range(32, 128):
+    if code not in b"<>&'\"":
+        KIND[code] |= PLAIN
 
 cdef tuple _INCOMPLETE = (-1, b"", None, None, None, None, None, b"", 0, ())
 cdef tuple _SLOW = (-2, b"", None, None, None, None, None, b"", 0, ())
@@ -131,7 +136,7 @@ def scan(bytes data not None, Py_ssize_t start):
             if not KIND[text[at]] & NAME_START or depth >= DEPTH or elements > ELEMENTS:
                 return _SLOW
             mark = at
-            while at < size and KIND[text[at]] & NAME:
+            while KIND[text[at]] & NAME:
                 at += 1
             if at >= size:
                 return _INCOMPLETE
@@ -148,7 +153,7 @@ def scan(bytes data not None, Py_ssize_t start):
             count = 0
             while True:
                 attribute_start = at
-                while at < size and KIND[text[at]] == SPACE:
+                while KIND[text[at]] & SPACE:
                     at += 1
                 if at >= size:
                     return _INCOMPLETE
@@ -158,7 +163,7 @@ def scan(bytes data not None, Py_ssize_t start):
                 if at == attribute_start or not KIND[char] & NAME_START or count >= ATTRIBUTES:
                     return _SLOW
                 mark = at
-                while at < size and KIND[text[at]] & NAME:
+                while KIND[text[at]] & NAME:
                     at += 1
                 if at >= size:
                     return _INCOMPLETE
@@ -189,6 +194,8 @@ def scan(bytes data not None, Py_ssize_t start):
                 value.start = at
                 entities = False
                 while True:
+                    while KIND[text[at]] & PLAIN:
+                        at += 1
                     if at >= size:
                         return _INCOMPLETE
                     char = text[at]
@@ -272,6 +279,8 @@ def scan(bytes data not None, Py_ssize_t start):
 
         # Text, up to the next tag.
         while True:
+            while KIND[text[at]] & PLAIN:
+                at += 1
             if at >= size:
                 return _INCOMPLETE
             char = text[at]
@@ -283,7 +292,7 @@ def scan(bytes data not None, Py_ssize_t start):
                     return _INCOMPLETE if at == -1 else _SLOW
                 continue
             if char < 32:
-                if KIND[char] != SPACE:
+                if not KIND[char] & SPACE:
                     return _SLOW
             elif char == 62:
                 if at >= 2 and text[at - 1] == 93 and text[at - 2] == 93:

@@ -28,21 +28,23 @@ class Decoder:
 
     def feed(self, data: bytes) -> list[Line | Malformed]:
         """Return the lines that `data` completes, in order. Raises nothing, whatever the bytes."""
+        found: list[Line | Malformed] = []
+        if not data:
+            return found
         if self._rest:
             data = self._rest + data
+            self._rest = b""
         # Modern IRC §compatibility-with-incorrect-software: a lone CR or LF ends a line too.
-        pieces = data.splitlines(True)
-        found: list[Line | Malformed] = []
-        self._rest = b""
-        for piece in pieces:
-            if not piece.endswith((b"\n", b"\r")):
-                self._keep(piece, found)
-            elif self._discarding:
+        pieces = data.splitlines()
+        unfinished = b"" if data.endswith((b"\n", b"\r")) else pieces.pop()
+        max_tag_bytes = self._max_tag_bytes
+        for raw in pieces:
+            if self._discarding:
                 self._discarding = False
-            else:
-                raw = piece.rstrip(b"\r\n")
-                if raw:
-                    found.append(read_line(raw, self._max_tag_bytes))
+            elif raw:
+                found.append(read_line(raw, max_tag_bytes))
+        if unfinished:
+            self._keep(unfinished, found)
         return found
 
     def _keep(self, piece: bytes, found: list[Line | Malformed]) -> None:
@@ -60,7 +62,7 @@ def read_line(raw: bytes, max_tag_bytes: int = MAX_CLIENT_TAG_BYTES) -> Line | M
     """Return the line in `raw` (without its end)."""
     if len(raw) > MAX_TEXT_BYTES and _is_too_long(raw, max_tag_bytes):
         return Malformed(Fault.TOO_LONG, "")
-    if b"\0" in raw:
+    if 0 in raw:  # as a number: bytes within bytes are looked for at ten times the cost
         return Malformed(Fault.FORBIDDEN_CHARACTER, "")
     try:
         text = raw.decode()

@@ -29,6 +29,7 @@ from sabir.protocols.irc.translate.render import (
 )
 from sabir.protocols.irc.translate.rooms import topic_text
 
+_MESSAGE: Final = int(Kind.MESSAGE)
 Rows = list[tuple[str, str]]
 
 
@@ -77,7 +78,7 @@ class Scribe:
 
     def live(self, conversation: Conversation, event: Event, variant: int) -> bytes:
         """Return the lines of a message, or of a topic; empty where this variant is shown nothing."""
-        if event.protocol == PROTOCOL and event.kind == Kind.MESSAGE:
+        if event.kind == _MESSAGE and event.protocol == PROTOCOL:
             quick = self._quick(conversation, event, variant)
             if quick:
                 return quick
@@ -116,13 +117,14 @@ class Scribe:
 
     def _quick(self, conversation: Conversation, event: Event, variant: int) -> bytes:
         """Write a message of one line from one IRC client to another, the case that has to be fast."""
-        tags, _, rest = event.native.decode().partition("\n")
-        command, _, text = rest.partition("\n")
-        if "\n" in text or (tags and not variant & TAGS):
+        tags, _, rest = event.native.partition(b"\n")
+        command, _, text = rest.partition(b"\n")
+        if 0x0A in text or (tags and not variant & TAGS):
             return b""  # several lines, or perhaps a reply that needs a quote
         actor = self._directory.actors[event.actor_id]
         source = self._masks.get(event.actor_id) or self.mask_of(actor)
-        line = f":{source} {command} {self.target(conversation, event.actor_id)} :{text}\r\n".encode()
+        target = self.target(conversation, event.actor_id)
+        line = b"".join((b":", source.encode(), b" ", command, b" ", target.encode(), b" :", text, b"\r\n"))
         if len(line) > MAX_LINE_BYTES:
             return b""
         if not variant:
@@ -135,7 +137,7 @@ class Scribe:
         if variant & ACCOUNT and actor.account_id is not None:
             parts.append("account=" + actor.name)
         if tags:
-            parts.append(tags)
+            parts.append(tags.decode())
         return f"@{';'.join(parts)} ".encode() + line
 
     def _time(self, at_ms: int) -> str:

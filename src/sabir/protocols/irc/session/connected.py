@@ -31,6 +31,7 @@ from sabir.protocols.irc.machine import Limits, Machine, Reply
 from sabir.protocols.irc.translate.accept import PROTOCOL
 from sabir.protocols.irc.translate.names import nick_of
 from sabir.protocols.irc.types.capabilities import BITS, CHATHISTORY, ECHO_MESSAGE
+from sabir.protocols.irc.types.line import Line
 from sabir.protocols.irc.types.reports import (
     Commanded,
     Composed,
@@ -45,6 +46,7 @@ from sabir.protocols.irc.types.reports import (
 MAX_KEPT_SIGNALS: Final = 2000
 """Signals kept for a client that reads too slowly; one that needs more is disconnected, as ever on IRC."""
 
+_MEMBER: Final = int(Kind.MEMBER)
 _POSTING: Final = frozenset(("PRIVMSG", "NOTICE", "TAGMSG"))
 _NOBODY: Final = Actor(ActorId(0), ActorKind.GUEST, "*", None, PROTOCOL, "")
 
@@ -204,7 +206,10 @@ class IrcSession:
                 else:
                     messages.say(client, line, Reply(self._machine, report.label))
                 return
-        reply = Reply(self._machine, report.label)
+        self._carry_out(line, report.label)
+
+    def _carry_out(self, line: Line, label: str) -> None:
+        client, reply = self._client, Reply(self._machine, label)
         self._perform(lambda: carry_out(client, line, reply))
 
     def _perform(self, effect: Callable[[], None]) -> None:
@@ -253,7 +258,7 @@ class IrcSession:
     def deliver(self, conversation: Conversation, event: Event) -> None:
         """Show a committed event."""
         client = self._client
-        if event.kind == Kind.MEMBER:
+        if event.kind == _MEMBER:
             show_member(client, conversation, event)
             return
         if client.replaying and conversation.is_room:

@@ -70,13 +70,14 @@ class Reacted(Posted):
 
 def take_message(context: Context, stanza: Stanza, to: Jid) -> None:
     """Take a message to a local account; never one of type error."""
-    services = context.place.services
+    place = context.place
+    services = place.services
     other = services.accounts.find(to.local)
     if other is None or stanza.type == b"groupchat":
         context.refuse(stanza, SERVICE_UNAVAILABLE)  # RFC 6121 §8.5.1, §8.5.2.1.1
         return
-    sender = attribute("from", str(context.jid)).encode()
-    accepted = accept.accept(stanza, sender, context.language, context.place.domain)
+    sender = b" from='" + context.address + b"'"
+    accepted = accept.accept(stanza, sender, context.language, place.domain)
     resource = to.resource
     if resource and services.devices.named(other, resource) is None:
         resource = ""  # RFC 6121 §8.5.3.2.1: as if it had been sent to the bare address
@@ -85,20 +86,14 @@ def take_message(context: Context, stanza: Stanza, to: Jid) -> None:
         return
     conversation = services.messaging.open_direct(context.account, other)
     what = accepted.what
-    if what in (accept.EVENT, accept.SUBJECT):
+    if what == accept.EVENT or what == accept.SUBJECT:
         _post(context, stanza, accepted, conversation, other, resource)
     elif what == accept.REACTIONS:
         _react(context, stanza, accepted, conversation, other, resource)
-    elif what == accept.TYPING:
-        context.run(
-            lambda: services.reads.typing(
-                context.session, conversation, accepted.state, to_resource=resource, native=accepted.native
-            )
-        )
-    elif what in (accept.DELIVERED, accept.DISPLAYED):
-        context.run(lambda: _receipt(context, accepted, conversation, other, resource))
-    else:
+    elif what == accept.RELAY:
         _relay(context, stanza, accepted, other, to)
+    else:
+        _signal(context, accepted, conversation, other, resource)
 
 
 def _post(
@@ -174,6 +169,20 @@ def _react(
     token = Reacted(context, stanza, context.begin())
     messaging = context.place.services.messaging
     messaging.react(context.session, conversation, draft, accepted.emojis, token, token.settled)
+
+
+def _signal(
+    context: Context, accepted: Accepted, conversation: Conversation, other: Account, resource: str
+) -> None:
+    if accepted.what == accept.TYPING:
+        typing = context.place.services.reads.typing
+        context.run(
+            lambda: typing(
+                context.session, conversation, accepted.state, to_resource=resource, native=accepted.native
+            )
+        )
+    else:
+        context.run(lambda: _receipt(context, accepted, conversation, other, resource))
 
 
 def _receipt(
@@ -311,6 +320,8 @@ def _tail(place: Place, conversation: Conversation, event: Event, *, late: bool)
     added = stanza_id(f"{receiver.name}@{place.domain}", event.event_id)
     if late:
         added += delay(place.domain, event.at_ms)
+    if native.endswith(_END):
+        return b"".join((b"'", native[: -len(_END)], added, _END))
     return b"'" + insert(native, added)
 
 

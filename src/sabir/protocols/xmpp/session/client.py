@@ -1,7 +1,7 @@
 """A client that has logged in and bound a resource, as the core and the features see it."""
 
 from collections.abc import Callable
-from typing import Final, Protocol, assert_never, cast
+from typing import Final, assert_never, cast
 
 from sabir.core.errors import Refusal
 from sabir.core.model.actor import Account, Actor
@@ -30,6 +30,7 @@ from sabir.core.model.signals import (
     Whispered,
 )
 from sabir.gateway.contract import Counters, Turnstile
+from sabir.net.connection import Connection
 from sabir.protocols.xmpp.codec import attribute, encode_error_reply, encode_reply
 from sabir.protocols.xmpp.errors import StanzaError, StreamCondition, StreamError, stanza_error_for
 from sabir.protocols.xmpp.features import blocking, chat, muc, presence, roster
@@ -47,26 +48,15 @@ MAX_KEPT_BYTES: Final = 1 << 20
 """The same in bytes, of those that carry stanzas of others."""
 
 
-class Link(Protocol):
+class Link:
     """The stream that carries a client at the moment."""
 
-    def put(self, stanza: bytes) -> None:
-        """Send bytes."""
+    __slots__ = ("connection", "fail")
 
-    def put3(self, before: bytes, between: bytes, after: bytes) -> None:
-        """Send three pieces like one."""
-
-    def is_lagging(self) -> bool:
-        """Return whether too much is unsent."""
-
-    def pause(self) -> None:
-        """Read nothing for now."""
-
-    def resume_reading(self) -> None:
-        """Read on."""
-
-    def fail(self, error: StreamError) -> None:
-        """End the stream."""
+    def __init__(self, connection: Connection, fail: Callable[[StreamError], None]) -> None:
+        self.connection: Connection = connection
+        self.fail: Callable[[StreamError], None] = fail
+        """Ends the stream."""
 
 
 class _Ticket:
@@ -129,6 +119,11 @@ class Client:
         """Itself, as the core knows it."""
         return self
 
+    def is_carried_by(self, connection: Connection) -> bool:
+        """Return whether it is the stream of that connection that carries the client."""
+        link = self.link
+        return link is not None and link.connection is connection
+
     # From the client
 
     def take(self, stanza: Stanza) -> None:
@@ -157,15 +152,15 @@ class Client:
         link = self.link
         if management is None:
             if link is not None:
-                link.put3(before, between, after)
+                link.connection.put3(before, between, after)
             return
         if self.is_over:
             return
         due = management.track(before, between, after, 0)
         if link is not None:
-            link.put3(before, between, after)
+            link.connection.put3(before, between, after)
             if due:
-                link.put(REQUEST)
+                link.connection.put(REQUEST)
         if management.is_overfull():
             self._give_up("You acknowledge too little.")
 
@@ -178,15 +173,15 @@ class Client:
             self._show_kept_presences()
         if management is None:
             if link is not None:
-                link.put3(before, self.address, after)
+                link.connection.put3(before, self.address, after)
                 self.place.services.devices.delivered(self.account, seq)
             return
         # What may be lost with the connection counts as delivered when it is acknowledged.
         due = management.track(before, self.address, after, seq)
         if link is not None:
-            link.put3(before, self.address, after)
+            link.connection.put3(before, self.address, after)
             if due:
-                link.put(REQUEST)
+                link.connection.put(REQUEST)
         if management.is_full():
             self.lag()
 
@@ -299,18 +294,18 @@ class Client:
     def hold(self) -> None:
         """See `Session.hold`."""
         if self.link is not None:
-            self.link.pause()
+            self.link.connection.pause_reading()
 
     def release(self) -> None:
         """See `Session.release`."""
         if self.link is not None:
-            self.link.resume_reading()
+            self.link.connection.resume_reading()
 
     def is_full(self) -> bool:
         """See `Session.is_full`."""
         if self.management is not None and self.management.is_full():
             return True
-        return self.link is None or self.link.is_lagging()
+        return self.link is None or self.link.connection.lagging
 
     def live(self) -> None:
         """See `Session.live`."""
@@ -389,7 +384,7 @@ class Client:
 
     def _acknowledge(self, acknowledgement: bytes) -> None:
         if acknowledgement and self.link is not None:
-            self.link.put(acknowledgement)
+            self.link.connection.put(acknowledgement)
 
     def _keep(self, signal: Signal) -> None:
         self._kept.append(signal)

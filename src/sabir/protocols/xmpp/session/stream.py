@@ -23,7 +23,7 @@ from sabir.protocols.xmpp.features import register
 from sabir.protocols.xmpp.features.context import Place
 from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, prepare_resource
 from sabir.protocols.xmpp.machine import Machine, Management
-from sabir.protocols.xmpp.session.client import Client
+from sabir.protocols.xmpp.session.client import Client, Link
 from sabir.protocols.xmpp.session.logins import Logins
 from sabir.protocols.xmpp.types import (
     Acknowledged,
@@ -134,7 +134,7 @@ class Stream:
     def closed(self, reason: str) -> None:
         """See `Handler.closed`: a client whose stream may be resumed stays."""
         client, self._client = self._client, None
-        if client is None or client.link is not self:
+        if client is None or not client.is_carried_by(self._connection):
             return
         management = client.management
         if management is not None and management.token and not self._machine.is_closed:
@@ -142,30 +142,8 @@ class Stream:
         else:
             client.leave()
 
-    # For the client: see `session.client.Link`
-
-    def put(self, stanza: bytes) -> None:
-        """See `Link.put`."""
-        self._connection.put(stanza)
-
-    def put3(self, before: bytes, between: bytes, after: bytes) -> None:
-        """See `Link.put3`."""
-        self._connection.put3(before, between, after)
-
-    def is_lagging(self) -> bool:
-        """See `Link.is_lagging`."""
-        return self._connection.lagging
-
-    def pause(self) -> None:
-        """See `Link.pause`."""
-        self._connection.pause_reading()
-
-    def resume_reading(self) -> None:
-        """See `Link.resume_reading`."""
-        self._connection.resume_reading()
-
     def fail(self, error: StreamError) -> None:
-        """See `Link.fail`."""
+        """End the stream with `error`."""
         self._machine.fail(error)
         self._flush()
         self._connection.close()
@@ -256,7 +234,7 @@ class Stream:
                 self._machine.send_bind_error(request, _TOO_MANY)  # RFC 6120 §7.6.2.1
                 return
         jid = Jid(account.name, self._hub.place.domain, resource)
-        client = Client(self._hub.place, self._hub.counters, account, jid, self)
+        client = Client(self._hub.place, self._hub.counters, account, jid, Link(self._connection, self.fail))
         client.language = self._machine.language
         self._client = client
         services.devices.log_in(client)  # RFC 6120 §7.7.2.2: the newer client has the resource
@@ -296,20 +274,20 @@ class Stream:
             self.fail(error)
             return
         old = client.link
-        client.link = self
-        if old is not None and old is not self:
+        link = client.link = Link(self._connection, self.fail)
+        if old is not None and old.connection is not self._connection:
             old.fail(StreamError(StreamCondition.CONFLICT, "The stream was resumed elsewhere."))
         self._client = client
         client.language = self._machine.language
         self._machine.resume(management, client.jid, self._connection.now_ms)
         self._flush()
-        client.attach(self)
+        client.attach(link)
         client.acknowledged(seq)
         self._log("stream resumed")
 
     def _leave(self) -> None:
         client, self._client = self._client, None
-        if client is not None and client.link is self:
+        if client is not None and client.is_carried_by(self._connection):
             client.leave()
 
     # Registration before login

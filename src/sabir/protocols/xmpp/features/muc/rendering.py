@@ -21,6 +21,7 @@ from sabir.wire.xml import escape_attribute, escape_text
 
 MODERATE: Final = "urn:xmpp:message-moderate:1"
 
+_DELETE: Final = int(Kind.DELETE)
 _END: Final = b"</message"
 
 
@@ -31,7 +32,7 @@ def message_of(place: Place, room: Conversation, event: Event, extra: str = "") 
     """
     if event.protocol == CORE:
         return _subject(place, room, event, extra) if event.kind == Kind.TOPIC else b""
-    moderated = _moderation(place, room, event) if event.kind == Kind.DELETE else ""
+    moderated = _moderation(place, room, event) if event.kind == _DELETE else ""
     if moderated:
         payload = f" type='groupchat' id='{stanza_id_of(event.event_id)}'>{moderated}"
         return f"{sender(place, room, '')}{payload}{_ids(place, room, event)}{extra}</message>".encode()
