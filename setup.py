@@ -83,6 +83,7 @@ COMPILED: tuple[str, ...] = (
     "src/sabir/protocols/xmpp/session/stream.py",
     "src/sabir/protocols/xmpp/translate/native.py",
     "src/sabir/protocols/xmpp/types.py",
+    "src/sabir/storage/sqlite/pages.py",
     "src/sabir/storage/sqlite/rows.py",
     "src/sabir/storage/sqlite/segment.py",
     "src/sabir/wire/xml/element.py",

@@ -109,28 +109,17 @@ index_runs: Final = sa.Table(
     **_STRICT,
 )
 
-ix_conversation: Final = sa.Table(
-    "ix_conversation",
+index_pages: Final = sa.Table(
+    "index_pages",
     metadata,
     _number("run", key=True),
-    _number("conversation_id", key=True),
-    _number("seq", key=True),
-    _number("position"),
-    _number("kind"),
+    _number("part", key=True),
+    _blob("first", key=True),
+    _blob("entries"),
     **_CLUSTERED,
 )
-
-native_ids: Final = sa.Table(
-    "native_ids",
-    metadata,
-    _number("run", key=True),
-    _number("actor_id", key=True),
-    _blob("native_id", key=True),
-    _text("protocol", key=True),
-    _number("seq"),
-    **_CLUSTERED,
-)
-"""Ids that senders chose, for the latest entry of each."""
+"""Sorted entries, about a thousand to a row, `first` the first of them; `part` says what finds them, and `storage.
+sqlite.pages` what they are made of."""
 
 # Latest values. Those with `changed_seq` keep a row that is gone until every client has heard of it.
 

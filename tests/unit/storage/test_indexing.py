@@ -67,8 +67,7 @@ def test_a_crash_after_any_step_of_the_index_loses_nothing(
     complete = runs.all_runs(connection)
     assert {run.level for run in complete} >= {1, 2}
     listed = {run.run for run in complete}
-    for table in ("ix_conversation", "native_ids"):
-        assert {run for (run,) in connection.execute(f"SELECT DISTINCT run FROM {table}")} <= listed
+    assert {run for (run,) in connection.execute("SELECT DISTINCT run FROM index_pages")} <= listed
     connection.close()
 
 
@@ -80,7 +79,7 @@ def test_what_a_crash_left_of_a_run_is_swept(tmp_path: Path, monkeypatch: pytest
     chronicle.opened.close()
     with sqlite3.connect(tmp_path / "data" / connections.FILE_NAME) as connection:
         connection.executemany(
-            "INSERT INTO ix_conversation VALUES (77, 11, ?, 1, 1)", [(n,) for n in range(50)]
+            "INSERT INTO index_pages VALUES (77, ?, x'01', x'01')", [(part,) for part in range(50)]
         )
     connection.close()
     place.forget()
@@ -91,7 +90,7 @@ def test_what_a_crash_left_of_a_run_is_swept(tmp_path: Path, monkeypatch: pytest
     place.close()
 
     with sqlite3.connect(tmp_path / "data" / connections.FILE_NAME) as connection:
-        assert connection.execute("SELECT count(*) FROM ix_conversation WHERE run = 77").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM index_pages WHERE run = 77").fetchone() == (0,)
     connection.close()
 
 

@@ -23,13 +23,15 @@ KILLS: Final = 5
 PROGRAM: Final = """
 import sys
 from pathlib import Path
-from sabir.storage.sqlite import indexing
+from sabir.storage.sqlite import indexing, pages, segment
 from tests.support.chronicle import Chronicle
 from tests.support.loop import LoadedStore
 
 indexing.SEGMENT_ROWS = 40  # so that the index is at work when the end comes
 indexing.STEP_ROWS = 16
-indexing.MERGE_RUNS = indexing.URGENT_RUNS = 3
+indexing.ROWS_PER_STEP = 4
+indexing.MERGE_RUNS = 3
+pages.PAGE_ENTRIES = segment.PAGE_ENTRIES = 8
 opened = LoadedStore(Path(sys.argv[1]))
 chronicle = Chronicle(opened)
 heads = {row[0]: [row[1], row[3], row[4]] for row in opened.snapshot.heads}

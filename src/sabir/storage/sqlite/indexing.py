@@ -15,30 +15,27 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Final
 
 from sabir.core.model.event import Event
 from sabir.storage import schema
-from sabir.storage.sqlite import merging, runs
+from sabir.storage.sqlite import merging, pages, runs
 from sabir.storage.sqlite.counters import Counters
 from sabir.storage.sqlite.segment import SEGMENT_ROWS, Segment
-from sabir.storage.sqlite.statements import Bulk, insert_into
+from sabir.storage.sqlite.statements import insert_into
 
 STEP_ROWS: Final = 512
-"""Rows of one step: a millisecond or two, which the next batch may have to wait."""
-ROWS_PER_STEP: Final = 128
-"""A busy writer takes one step for so many entries appended: twice what a segment needs."""
-URGENT_ROWS_PER_STEP: Final = 32
-"""As many steps as it takes to merge as fast as is appended, where there are too many runs."""
+"""Counters written in one step: a millisecond or two, which the next batch may have to wait."""
+SWEPT_PAGES: Final = 32
+"""Pages deleted in one step."""
+ROWS_PER_STEP: Final = 160
+"""A busy writer takes one step for so many entries appended: a little more than all work on them needs."""
+TAKEN_AT_ONCE: Final = 512
+"""Entries noted in one go."""
 MERGE_RUNS: Final = 16
 """So many runs of one level become one of the next: 10 million entries are in about 20 runs."""
-URGENT_RUNS: Final = 32
-"""With so many runs of one level, merging does not wait for idle moments any more."""
 
 _RUN: Final = insert_into(schema.index_runs)
-_CONVERSATIONS: Final = Bulk(schema.ix_conversation)
-_NATIVES: Final = Bulk(schema.native_ids)
 _END: Final = object()
 
 
@@ -70,36 +67,27 @@ class Indexing:
 
     def add(self, events: Sequence[Event]) -> None:
         """Take in what was committed."""
-        active, latest = self.segments[-1], self.latest
-        for event in events:
+        at = 0
+        while at < len(events):
+            active = self.segments[-1]
             if active.rows >= SEGMENT_ROWS:
                 active = Segment()
                 self.segments = (*self.segments, active)
-            seq, conversation_id = event.seq, event.conversation_id
-            active.add(
-                seq,
-                conversation_id,
-                event.position,
-                event.message_no,
-                event.pts,
-                event.actor_id,
-                event.kind,
-                event.protocol,
-                event.native_id,
-                event.boxes,
-            )
-            latest[conversation_id] = seq
+            # Not all at once: compiled code lets no other thread run before it returns.
+            end = min(len(events), at + TAKEN_AT_ONCE, at + SEGMENT_ROWS - active.rows)
+            active.take(events, at, end, self.latest)
+            at = end
 
-    def is_behind(self) -> bool:
-        """Return whether a busy writer should take steps all the same."""
-        if len(self.segments) == 1 and not self._is_urgent():
+    def owes(self, connection: sqlite3.Connection, appended: int) -> bool:
+        """Count entries appended; return whether they call for a step, however busy the writer is."""
+        if not self.has_work(connection):
             self._credit = 0.0
             return False
-        return True
+        self._credit += appended / ROWS_PER_STEP
+        return self._credit >= 1.0
 
-    def keep_up(self, connection: sqlite3.Connection, appended: int) -> None:
-        """Take the steps that so many appended entries call for."""
-        self._credit += appended / (URGENT_ROWS_PER_STEP if self._is_urgent() else ROWS_PER_STEP)
+    def keep_up(self, connection: sqlite3.Connection) -> None:
+        """Take the steps that are owed."""
         while self._credit >= 1.0 and self.has_work(connection):
             self._credit -= 1.0
             self.step()
@@ -124,9 +112,6 @@ class Indexing:
         if self.segments[-1].rows:
             self.segments = (*self.segments, Segment())
 
-    def _is_urgent(self) -> bool:
-        return any(len(level) >= URGENT_RUNS for level in self._levels.values())
-
     def _next_work(self, connection: sqlite3.Connection) -> Iterator[None] | None:
         if len(self.segments) > 1:
             return self._build(connection, self.segments[0])
@@ -147,8 +132,15 @@ class Indexing:
     def _build(self, connection: sqlite3.Connection, segment: Segment) -> Iterator[None]:
         """Write a segment as a run of level 0."""
         run = self._number()
-        yield from _write(connection, _CONVERSATIONS, segment.conversation_rows(run))
-        yield from _write(connection, _NATIVES, segment.native_rows(run))
+        for part, written in (
+            (pages.CONVERSATIONS, segment.conversation_pages()),
+            (pages.NATIVES, segment.native_pages()),
+        ):
+            for entries in written:
+                if entries:
+                    with transaction(connection):
+                        pages.write(connection, run, part, entries)
+                yield
         built = runs.Run(run, 0, segment.first_seq, segment.last_seq)
         with transaction(connection):
             connection.execute(_RUN, built)
@@ -167,28 +159,27 @@ class Indexing:
     def _merge(self, connection: sqlite3.Connection, level: int, merged: list[runs.Run]) -> Iterator[None]:
         """Write neighbouring runs as one of the next level."""
         run = self._number()
-        for table in merging.TABLES:
-            slices = merging.Slices(table, [part.run for part in merged], run, STEP_ROWS)
-            while not slices.finished:
+        for part in pages.PARTS:
+            merge = merging.Merge(part, [source.run for source in merged], run)
+            while not merge.finished:
                 with transaction(connection):
-                    slices.write_next(connection)
+                    merge.step(connection)
                 yield
         built = runs.Run(run, level + 1, merged[0].first_seq, merged[-1].last_seq)
         with transaction(connection):
-            merging.forget_runs(connection, [part.run for part in merged])
+            merging.forget_runs(connection, [source.run for source in merged])
             connection.execute(_RUN, built)
         self._levels[level] = self._levels[level][len(merged) :]
         self._levels.setdefault(level + 1, []).append(built)
-        self._garbage.extend(part.run for part in merged)
+        self._garbage.extend(source.run for source in merged)
 
     def _sweep(self, connection: sqlite3.Connection, run: int) -> Iterator[None]:
         """Delete what is left of a run."""
-        for table in merging.TABLES:
-            left = True
-            while left:
-                with transaction(connection):
-                    left = merging.delete_some(connection, table, run, 4 * STEP_ROWS)
-                yield
+        left = True
+        while left:
+            with transaction(connection):
+                left = merging.delete_some(connection, run, SWEPT_PAGES)
+            yield
         self._garbage.remove(run)
 
 
@@ -206,11 +197,3 @@ class transaction:  # noqa: N801  # reads as the statement that it is
             self._connection.execute("COMMIT")
         elif self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
-
-
-def _write(connection: sqlite3.Connection, table: Bulk, rows: Iterable[tuple[object, ...]]) -> Iterator[None]:
-    remaining = iter(rows)
-    while piece := list(islice(remaining, STEP_ROWS)):
-        with transaction(connection):
-            table.insert(connection, piece)
-        yield

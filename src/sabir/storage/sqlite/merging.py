@@ -1,111 +1,112 @@
-"""Merging and deleting runs in slices, inside SQLite: no row passes through Python."""
+"""Merging runs, some pages at a time."""
 
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final
 
+import sqlalchemy as sa
+
 from sabir.storage import schema
-from sabir.storage.sqlite.statements import listed
+from sabir.storage.sqlite import pages
+from sabir.storage.sqlite.statements import in_list, listed, text_of
 
+PAGES_PER_STEP: Final = 4
+"""Pages read and written in one step: about a millisecond."""
 
-class Sorted:
-    """One table of the index: its key after the run, and the other columns."""
-
-    def __init__(self, name: str, key: Sequence[str], rest: Sequence[str]) -> None:
-        keys, columns = ", ".join(key), ", ".join((*key, *rest))
-        marks = ", ".join("?" * len(key))
-        chosen = "run IN (SELECT value FROM json_each(?))"
-        copy = (
-            f"INSERT OR REPLACE INTO {name} (run, {columns}) SELECT ?, {columns} FROM {name} WHERE {chosen}"
-        )
-        # By seq, so that of one key in two runs the later stays.
-        order = f"ORDER BY {keys}" if "seq" in key else f"ORDER BY {keys}, seq"
-        seek, offset = f"SELECT {keys} FROM {name} WHERE run = ?", f"ORDER BY {keys} LIMIT 1 OFFSET ?"
-        self.seek_first: Final = f"{seek} {offset}"
-        self.seek: Final = f"{seek} AND ({keys}) > ({marks}) {offset}"
-        self.copy_first: Final = f"{copy} AND ({keys}) <= ({marks}) {order}"
-        self.copy_next: Final = f"{copy} AND ({keys}) > ({marks}) AND ({keys}) <= ({marks}) {order}"
-        self.copy_last: Final = f"{copy} AND ({keys}) > ({marks}) {order}"
-        self.copy_all: Final = f"{copy} {order}"
-        self.delete_first: Final = f"DELETE FROM {name} WHERE run = ? AND ({keys}) <= ({marks})"
-        self.delete_all: Final = f"DELETE FROM {name} WHERE run = ?"
-        self.after: Final = f"SELECT min(run) FROM {name} WHERE run > ?"
-
-
-TABLES: Final = tuple(
-    Sorted(
-        table.name,
-        [column.name for column in table.primary_key if column.name != "run"],
-        [column.name for column in table.columns if not column.primary_key],
+_page: Final = schema.index_pages.c
+_RUN: Final[sa.BindParameter[int]] = sa.bindparam("run")
+_NEXT: Final = (
+    text_of(
+        sa.select(_page.first, _page.entries)
+        .where(_page.run == _RUN, _page.part == sa.bindparam("part"), _page.first > sa.bindparam("after"))
+        .order_by(_page.first)
     )
-    for table in (schema.ix_conversation, schema.native_ids)
+    + " LIMIT 1"
 )
+_AFTER: Final = text_of(sa.select(sa.func.min(_page.run)).where(_page.run > _RUN))
+_SOME: Final = text_of(sa.select(_page.part, _page.first).where(_page.run == _RUN)) + " LIMIT ?"
+_DELETE: Final = text_of(
+    sa.delete(schema.index_pages).where(
+        _page.run == _RUN, _page.part == sa.bindparam("part_"), _page.first == sa.bindparam("first_")
+    )
+)
+_FORGET: Final = text_of(sa.delete(schema.index_runs).where(in_list(schema.index_runs.c.run, "runs")))
 
 
-class Slices:
-    """Copies runs into a new one, in the order of the key, about `size` rows at a time."""
+class _Source:
+    """A run that is being merged: how far it has been read."""
 
-    def __init__(self, table: Sorted, runs: Sequence[int], target: int, size: int) -> None:
-        self._table = table
-        self._runs = runs
+    def __init__(self, run: int) -> None:
+        self.run = run
+        self.page = b""
+        """First entry of the last page read."""
+        self.read = b""
+        """Last entry read."""
+
+
+class Merge:
+    """Writes one part of some runs as that part of a new one."""
+
+    def __init__(self, part: int, runs: Sequence[int], target: int) -> None:
+        self._part = part
+        self._size = pages.SIZES[part]
         self._target = target
-        self._each = max(1, size // len(runs))
-        self._start: tuple[object, ...] | None = None
+        self._sources = [_Source(run) for run in runs]
+        self._entries: list[bytes] = []
+        """Read and not written yet, in order."""
         self.finished = False
 
-    def write_next(self, connection: sqlite3.Connection) -> None:
-        """Copy the next slice."""
-        table, start, end = self._table, self._start, self._end(connection)
-        parameters: tuple[object, ...] = (self._target, listed(self._runs))
-        if start is None and end is None:
-            connection.execute(table.copy_all, parameters)
-        elif start is None and end is not None:
-            connection.execute(table.copy_first, (*parameters, *end))
-        elif end is None and start is not None:
-            connection.execute(table.copy_last, (*parameters, *start))
-        elif start is not None and end is not None:
-            connection.execute(table.copy_next, (*parameters, *start, *end))
-        self._start = end
-        self.finished = end is None
+    def step(self, connection: sqlite3.Connection) -> None:
+        """Read some pages, and write what is before all that is not read yet; in the open transaction."""
+        for _ in range(PAGES_PER_STEP):
+            if self._sources:
+                self._read(connection, min(self._sources, key=_read_to))
+        entries = self._entries
+        entries.sort()  # it finds the stretches that are in order, and only merges them
+        full = pages.PAGE_ENTRIES
+        if self._sources:
+            ready = bisect_right(entries, min(map(_read_to, self._sources))) // full * full
+        else:
+            ready = len(entries)
+            self.finished = True
+        for at in range(0, ready, full):
+            pages.write(connection, self._target, self._part, entries[at : min(at + full, ready)])
+        del entries[:ready]
 
-    def _end(self, connection: sqlite3.Connection) -> tuple[object, ...] | None:
-        """Return the last key of the slice: so that no run has more than its share in it, and one has it in full."""
-        ends = []
-        for run in self._runs:
-            if self._start is None:
-                row = connection.execute(self._table.seek_first, (run, self._each - 1)).fetchone()
-            else:
-                row = connection.execute(self._table.seek, (run, *self._start, self._each - 1)).fetchone()
-            if row is not None:
-                ends.append(row)
-        return min(ends, default=None)
+    def _read(self, connection: sqlite3.Connection, source: _Source) -> None:
+        row = connection.execute(_NEXT, (source.run, self._part, bytearray(source.page))).fetchone()
+        if row is None:
+            self._sources.remove(source)
+        else:
+            source.page = row[0]
+            self._entries += pages.split(row[1], self._size)
+            source.read = self._entries[-1]
 
 
-def delete_some(connection: sqlite3.Connection, table: Sorted, run: int, size: int) -> bool:
-    """Delete `size` rows of a run, or what is left of it; return whether some may be left."""
-    end = connection.execute(table.seek_first, (run, size - 1)).fetchone()
-    if end is None:
-        connection.execute(table.delete_all, (run,))
-        return False
-    connection.execute(table.delete_first, (run, *end))
-    return True
+def _read_to(source: _Source) -> bytes:
+    return source.read
+
+
+def delete_some(connection: sqlite3.Connection, run: int, count: int) -> bool:
+    """Delete pages of a run; return whether some may be left."""
+    keys = connection.execute(_SOME, (run, count)).fetchall()
+    connection.executemany(_DELETE, [(run, part, bytearray(first)) for part, first in keys])
+    return len(keys) == count
 
 
 def present_runs(connection: sqlite3.Connection) -> set[int]:
-    """Return the runs that have rows, complete or not."""
+    """Return the runs that have pages, complete or not."""
     present: set[int] = set()
-    for table in TABLES:
-        run = connection.execute(table.after, (-1,)).fetchone()[0]
-        while run is not None:
-            present.add(run)
-            run = connection.execute(table.after, (run,)).fetchone()[0]
+    run = connection.execute(_AFTER, (-1,)).fetchone()[0]
+    while run is not None:
+        present.add(run)
+        run = connection.execute(_AFTER, (run,)).fetchone()[0]
     return present
 
 
 def forget_runs(connection: sqlite3.Connection, runs: Sequence[int]) -> None:
-    """Take runs out of the list; their rows remain to be deleted."""
-    connection.execute(
-        "DELETE FROM index_runs WHERE run IN (SELECT value FROM json_each(?))", (listed(runs),)
-    )
+    """Take runs out of the list; their pages remain to be deleted."""
+    connection.execute(_FORGET, (listed(runs),))

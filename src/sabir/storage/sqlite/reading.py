@@ -16,7 +16,7 @@ from sabir.core.model.changes import RelationRow
 from sabir.core.model.event import Event
 from sabir.core.ports import Page, PageQuery
 from sabir.storage import schema
-from sabir.storage.sqlite import runs
+from sabir.storage.sqlite import pages, runs
 from sabir.storage.sqlite.rows import event_at, events_listed
 from sabir.storage.sqlite.segment import Range, Segment
 from sabir.storage.sqlite.statements import RELATIONS, in_list, listed, text_of
@@ -38,6 +38,14 @@ _TIME_FROM: Final = (
         sa.select(_events.seq, _events.at_ms).where(_events.seq >= sa.bindparam("seq")).order_by(_events.seq)
     )
     + " LIMIT 1"
+)
+_IS_NATIVE: Final = text_of(
+    sa.select(_events.seq).where(
+        _events.seq == sa.bindparam("seq"),
+        _events.actor_id == sa.bindparam("actor_id"),
+        _events.native_id == sa.bindparam("native_id"),
+        _events.protocol == sa.bindparam("protocol"),
+    )
 )
 _RELATIONS: Final = RELATIONS.select(
     in_list(schema.relations.c.target_seq, "seqs"), order=[schema.relations.c.seq]
@@ -100,10 +108,11 @@ def find_native(
     # One transaction: between two statements a merge may end, and the runs that it read may go.
     connection.execute("BEGIN")
     try:
+        key = pages.native_hash(actor_id, native_id, protocol)
         for run in reversed(runs.all_runs(connection)):
-            seq = runs.native(connection, run.run, actor_id, native_id, protocol)
-            if seq:
-                return seq
+            for seq in runs.natives(connection, run.run, key):
+                if connection.execute(_IS_NATIVE, (seq, actor_id, native_id, protocol)).fetchone():
+                    return seq
         return 0
     finally:
         connection.execute("COMMIT")

@@ -15,42 +15,65 @@ import sqlalchemy as sa
 
 from sabir.core.model.event import Event
 from sabir.storage import schema
-from sabir.storage.sqlite.statements import Bulk, in_list, listed, text_of
+from sabir.storage.sqlite.statements import in_list, insert_many, listed, text_of
 
-EVENTS: Final = Bulk(schema.events)
-BODIES: Final = Bulk(schema.bodies)
+_SIZES: Final = (64, 16, 4, 1)
+"""Rows of a statement. The interpreter's lock is given up, and must be won back, once for each statement."""
+_INSERTS: Final = [
+    (size, insert_many(schema.events, size), insert_many(schema.bodies, size)) for size in _SIZES
+]
 
 _encode_boxes: Final = msgspec.msgpack.Encoder().encode
+_NO_BOXES: Final = bytearray()
 _decode_boxes: Final = msgspec.msgpack.Decoder(tuple[tuple[int, int], ...]).decode
 
 
-def event_row(event: Event) -> tuple[object, ...]:
-    """Return the row of `events`: the columns in their order."""
-    boxes = event.boxes
-    return (
-        event.seq,
-        bytearray(event.event_id),
-        event.conversation_id,
-        event.position,
-        event.message_no,
-        event.pts,
-        event.leaf,
-        event.actor_id,
-        event.nick,
-        event.kind,
-        event.flags,
-        event.target_seq,
-        event.at_ms,
-        event.expires_ms,
-        event.protocol,
-        bytearray(event.native_id),
-        bytearray(_encode_boxes(boxes) if boxes else b""),
-    )
+def insert(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
+    """Insert the rows of `events` and `bodies`, in the open transaction."""
+    at, end = 0, len(events)
+    for size, skeletons, bodies in _INSERTS:
+        while end - at >= size:
+            connection.execute(skeletons, _skeletons(events, at, at + size))
+            connection.execute(bodies, _bodies(events, at, at + size))
+            at += size
 
 
-def body_row(event: Event) -> tuple[object, ...]:
-    """Return the row of `bodies`."""
-    return (event.seq, event.relation_key, bytearray(event.native), bytearray(event.salt))
+def _skeletons(events: Sequence[Event], start: int, end: int) -> list[object]:
+    """Return the values of rows of `events`, columns in their order."""
+    values: list[object] = []
+    for at in range(start, end):
+        event = events[at]
+        values.append(event.seq)
+        values.append(bytearray(event.event_id))
+        values.append(event.conversation_id)
+        values.append(event.position)
+        values.append(event.message_no)
+        values.append(event.pts)
+        values.append(event.leaf)
+        values.append(event.actor_id)
+        values.append(event.nick)
+        values.append(event.kind)
+        values.append(event.flags)
+        values.append(event.target_seq)
+        values.append(event.at_ms)
+        values.append(event.expires_ms)
+        values.append(event.protocol)
+        values.append(bytearray(event.native_id))
+        boxes = event.boxes
+        values.append(bytearray(_encode_boxes(boxes)) if boxes else _NO_BOXES)
+    return values
+
+
+def _bodies(events: Sequence[Event], start: int, end: int) -> list[object]:
+    """Return the values of rows of `bodies`."""
+    values: list[object] = []
+    for at in range(start, end):
+        event = events[at]
+        values.append(event.seq)
+        values.append(event.relation_key)
+        values.append(bytearray(event.native))
+        values.append(bytearray(event.salt))
+    return values
 
 
 def boxes_of(stored: bytes) -> tuple[tuple[int, int], ...]:

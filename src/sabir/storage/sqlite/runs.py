@@ -1,24 +1,26 @@
 """The index on disk: sorted runs, each a stretch of the log, adjacent and none missing (LOGPATH 6).
 
-An index that is kept eagerly dirties a page per row once the log is large; a run only appends pages. A lookup probes
-the runs in the direction of reading until it has enough; `indexing` merges runs so that there are never many.
+An index that is kept eagerly dirties a page of the database per row once the log is large; a run only appends. A
+lookup probes the runs in the direction of reading until it has enough; `indexing` merges runs so that there are
+never many.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
 from sabir.storage import schema
+from sabir.storage.sqlite import pages
 from sabir.storage.sqlite.segment import Range
-from sabir.storage.sqlite.statements import in_list, listed, text_of
+from sabir.storage.sqlite.statements import text_of
 
 
 class Run(NamedTuple):
-    """A run that is complete. `level` is how often its rows were merged."""
+    """A run that is complete. `level` is how often its entries were merged."""
 
     run: int
     level: int
@@ -35,36 +37,33 @@ _RUNS: Final = text_of(
     ).order_by(schema.index_runs.c.first_seq)
 )
 
-
-def _probe(*, newest: bool) -> str:
-    column = schema.ix_conversation.c
-    return (
-        text_of(
-            sa.select(column.seq)
-            .where(
-                column.run == sa.bindparam("run"),
-                in_list(column.conversation_id, "conversations"),
-                column.seq > sa.bindparam("after"),
-                column.seq < sa.bindparam("before"),
-                # the mask of kinds: bit n for kind n
-                sa.bindparam("kinds").op(">>")(column.kind).op("&")(sa.literal_column("1"))
-                == sa.literal_column("1"),
-                column.position >= sa.bindparam("position"),
-            )
-            .order_by(column.seq.desc() if newest else column.seq)
+_page: Final = schema.index_pages.c
+_run: Final[sa.BindParameter[int]] = sa.bindparam("run")
+_CONVERSATION: Final[sa.ColumnElement[int]] = sa.literal_column(str(pages.CONVERSATIONS))
+_BELOW: Final = sa.select(_page.entries).where(
+    _page.run == _run, _page.part == _CONVERSATION, _page.first < sa.bindparam("high")
+)
+_BACKWARDS: Final = text_of(_BELOW.order_by(_page.first.desc()))
+_FORWARDS: Final = text_of(
+    _BELOW.where(
+        # from the page on that begins at or before `low`
+        _page.first
+        >= sa.func.coalesce(
+            sa.select(sa.func.max(_page.first))
+            .where(_page.run == _run, _page.part == _CONVERSATION, _page.first <= sa.bindparam("low"))
+            .scalar_subquery(),
+            sa.literal_column("x''"),
         )
-        + " LIMIT ?"
+    ).order_by(_page.first)
+)
+_NATIVES: Final = text_of(
+    sa.select(_page.entries)
+    .where(
+        _page.run == _run,
+        _page.part == sa.literal_column(str(pages.NATIVES)),
+        _page.first <= sa.bindparam("high"),
     )
-
-
-_CONVERSATIONS: Final = {newest: _probe(newest=newest) for newest in (True, False)}
-_NATIVE: Final = text_of(
-    sa.select(schema.native_ids.c.seq).where(
-        schema.native_ids.c.run == sa.bindparam("run"),
-        schema.native_ids.c.actor_id == sa.bindparam("actor_id"),
-        schema.native_ids.c.native_id == sa.bindparam("native_id"),
-        schema.native_ids.c.protocol == sa.bindparam("protocol"),
-    )
+    .order_by(_page.first.desc())
 )
 
 
@@ -83,11 +82,48 @@ def find(
     newest: bool,
 ) -> list[int]:
     """Return log numbers of the entries of some conversations in a run, in the direction of reading."""
-    parameters = (run, listed(conversation_ids), *wanted, limit)
-    return [seq for (seq,) in connection.execute(_CONVERSATIONS[newest], parameters)]
+    size, step = pages.SIZES[pages.CONVERSATIONS], -1 if newest else 1
+    found: list[int] = []
+    page = b""
+    for conversation_id in sorted(conversation_ids):
+        low = pages.conversation_key(conversation_id, wanted.after_seq + 1)
+        high = pages.conversation_key(conversation_id, wanted.before_seq)
+        enough = len(found) + limit
+        # Conversations are neighbours in a page, so that the last one read often has the next too.
+        read = (
+            [(page,)]
+            if page[:size] <= low and high <= page[-size:]
+            else _pages(connection, run, low, high, newest)
+        )
+        for (page,) in read:
+            seqs = [
+                int.from_bytes(page[at + 8 : at + 16], "big")
+                for at in range(size * pages.find(page, size, low), size * pages.find(page, size, high), size)
+                if wanted.kinds >> page[at + 24] & 1
+                and int.from_bytes(page[at + 16 : at + 24], "big") >= wanted.from_position
+            ]
+            found += seqs[::step]
+            if len(found) >= enough or (newest and page[:size] <= low):
+                break
+    found.sort(reverse=newest)
+    return found[:limit]
 
 
-def native(connection: sqlite3.Connection, run: int, actor_id: int, native_id: bytes, protocol: str) -> int:
-    """Return the latest log number in a run to which `actor_id` gave this id, or 0."""
-    row = connection.execute(_NATIVE, (run, actor_id, native_id, protocol)).fetchone()
-    return 0 if row is None else int(row[0])
+def _pages(
+    connection: sqlite3.Connection, run: int, low: bytes, high: bytes, newest: bool
+) -> Iterable[tuple[bytes]]:
+    """Read the pages that may have entries from one key to another, in the direction of reading."""
+    if newest:
+        return connection.execute(_BACKWARDS, (run, high))
+    return connection.execute(_FORWARDS, (run, high, run, low))
+
+
+def natives(connection: sqlite3.Connection, run: int, key: bytes) -> Iterator[int]:
+    """Return log numbers in a run whose entry has this `native_hash`, the latest first."""
+    size = pages.SIZES[pages.NATIVES]
+    past = key + b"\xff" * 8
+    for (page,) in connection.execute(_NATIVES, (run, past)):
+        for at in range(size * (pages.find(page, size, past) - 1), -1, -size):
+            if page[at : at + 8] != key:
+                return
+            yield int.from_bytes(page[at + 8 : at + 16], "big")

@@ -10,6 +10,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from sabir.core.model.event import Event
+from sabir.storage.sqlite.pages import PAGE_ENTRIES, conversation_entry, native_entry, native_hash
+
 Entry = tuple[int, int, int, int, int]
 """seq, position, kind, message_no, pts. A plain tuple: one is made for every message."""
 
@@ -70,6 +73,25 @@ class Segment:
             if box:
                 self.boxes[account_id] = box
 
+    def take(self, events: Sequence[Event], start: int, end: int, latest: dict[int, int]) -> None:
+        """Add some of `events`, and note the last of each conversation in `latest`."""
+        for at in range(start, end):
+            event = events[at]
+            seq, conversation_id = event.seq, event.conversation_id
+            self.add(
+                seq,
+                conversation_id,
+                event.position,
+                event.message_no,
+                event.pts,
+                event.actor_id,
+                event.kind,
+                event.protocol,
+                event.native_id,
+                event.boxes,
+            )
+            latest[conversation_id] = seq
+
     def find(self, conversation_ids: Iterable[int], wanted: Range, limit: int, *, newest: bool) -> list[int]:
         """Return log numbers of the entries of some conversations, in the direction of reading."""
         found: list[int] = []
@@ -89,20 +111,35 @@ class Segment:
         """Return the latest log number to which `actor_id` gave this id, or 0."""
         return self.natives.get((actor_id, native_id, protocol), 0)
 
-    # What a run is made of, sorted by the keys of its tables; only once nothing is added any more.
+    # What a run is made of: its pages, only once nothing is added any more. A step may bring none.
 
-    def conversation_rows(self, run: int) -> Iterator[tuple[int, int, int, int, int]]:
-        """Return rows of `ix_conversation`."""
+    def conversation_pages(self) -> Iterator[list[bytes]]:
+        """Return the entries by conversation, a page at a time."""
+        entries: list[bytes] = []
         for conversation_id in sorted(self.conversations):
             for seq, position, kind, _, _ in self.conversations[conversation_id]:
-                yield (run, conversation_id, seq, position, kind)
+                entries.append(conversation_entry(conversation_id, seq, position, kind))
+                if len(entries) == PAGE_ENTRIES:
+                    yield entries
+                    entries = []
+        if entries:
+            yield entries
 
-    def native_rows(self, run: int) -> Iterator[tuple[int, int, bytearray, str, int]]:
-        """Return rows of `native_ids`."""
-        natives = self.natives
-        for key in sorted(natives):
-            actor_id, native_id, protocol = key
-            yield (run, actor_id, bytearray(native_id), protocol, natives[key])  # see `rows` for the type
+    def native_pages(self) -> Iterator[list[bytes]]:
+        """Return the entries by native id, a page at a time."""
+        entries: list[bytes] = []
+        stretch: list[bytes] = []
+        for (actor_id, native_id, protocol), seq in self.natives.items():
+            stretch.append(native_entry(native_hash(actor_id, native_id, protocol), seq))
+            if len(stretch) == PAGE_ENTRIES:
+                stretch.sort()
+                entries += stretch
+                stretch = []
+                yield stretch
+        entries += stretch
+        entries.sort()  # it finds the stretches that are in order, and only merges them
+        for at in range(0, len(entries), PAGE_ENTRIES):
+            yield entries[at : at + PAGE_ENTRIES]
 
 
 def _seq(entry: Entry) -> int:

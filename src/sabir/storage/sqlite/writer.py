@@ -27,7 +27,7 @@ from sabir.storage.sqlite import connections, reading
 from sabir.storage.sqlite.checkpoints import Checkpoints
 from sabir.storage.sqlite.erasing import Erasing
 from sabir.storage.sqlite.indexing import Indexing
-from sabir.storage.sqlite.rows import BODIES, EVENTS, body_row, event_row
+from sabir.storage.sqlite.rows import insert
 from sabir.storage.sqlite.statements import STORED, text_of
 
 log = logging.getLogger(__name__)
@@ -153,8 +153,7 @@ class Writer:
         connection.execute("BEGIN IMMEDIATE")
         events = batch.events
         if events:
-            EVENTS.insert(connection, [event_row(event) for event in events])
-            BODIES.insert(connection, [body_row(event) for event in events])
+            insert(connection, events)
         for change in batch.changes:
             if not isinstance(change, EraseBody):
                 STORED[type(change)].put(connection, change)
@@ -223,9 +222,9 @@ class Writer:
             if self._may_finish_erasing():
                 self._finish_erasing(connection)
             self._checkpoints.run(connection)
-            if self._indexing.is_behind():
+            if self._indexing.owes(connection, appended):
                 self._be_quick(connection)
-                self._indexing.keep_up(connection, appended)
+                self._indexing.keep_up(connection)
         except (sqlite3.Error, OSError) as error:
             self._background_failed(error)
         if self._unflushed_since and time.monotonic() - self._unflushed_since >= FLUSH_S:

@@ -93,21 +93,11 @@ def _make_index() -> None:
         **_STRICT,
     )
     op.create_table(
-        "ix_conversation",
+        "index_pages",
         _number("run", key=True),
-        _number("conversation_id", key=True),
-        _number("seq", key=True),
-        _number("position"),
-        _number("kind"),
-        **_CLUSTERED,
-    )
-    op.create_table(
-        "native_ids",
-        _number("run", key=True),
-        _number("actor_id", key=True),
-        _blob("native_id", key=True),
-        _text("protocol", key=True),
-        _number("seq"),
+        _number("part", key=True),
+        _blob("first", key=True),
+        _blob("entries"),
         **_CLUSTERED,
     )
 
