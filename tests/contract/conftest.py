@@ -58,8 +58,9 @@ def shorten_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sabir.storage.sqlite.indexing.STEP_ROWS", 5)
     monkeypatch.setattr("sabir.storage.sqlite.indexing.ROWS_PER_STEP", 0.1)
     monkeypatch.setattr("sabir.storage.sqlite.indexing.MERGE_RUNS", 3)
-    for module in ("pages", "segment"):
-        monkeypatch.setattr(f"sabir.storage.sqlite.{module}.PAGE_ENTRIES", 3)
+    monkeypatch.setattr("sabir.storage.sqlite.segment.STRETCH", 2)
+    monkeypatch.setattr("sabir.storage.sqlite.segment.MERGED", 2)
+    monkeypatch.setattr("sabir.storage.sqlite.pages.PAGE_ENTRIES", 3)
     monkeypatch.setattr("sabir.storage.sqlite.indexing.TAKEN_AT_ONCE", 4)
     monkeypatch.setattr("sabir.storage.sqlite.indexing.SWEPT_PAGES", 2)
     monkeypatch.setattr("sabir.storage.sqlite.merging.PAGES_PER_STEP", 2)

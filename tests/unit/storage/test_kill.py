@@ -31,7 +31,8 @@ indexing.SEGMENT_ROWS = 40  # so that the index is at work when the end comes
 indexing.STEP_ROWS = 16
 indexing.ROWS_PER_STEP = 4
 indexing.MERGE_RUNS = 3
-pages.PAGE_ENTRIES = segment.PAGE_ENTRIES = 8
+pages.PAGE_ENTRIES = 8
+segment.STRETCH = 4
 opened = LoadedStore(Path(sys.argv[1]))
 chronicle = Chronicle(opened)
 heads = {row[0]: [row[1], row[3], row[4]] for row in opened.snapshot.heads}

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from sabir.core.log import GENERATION_GAP
 from sabir.storage import schema
-from sabir.storage.sqlite.segment import Segment
+from sabir.storage.sqlite.segment import Head, Segment
 from sabir.storage.sqlite.statements import text_of
 
 MOST_ENTRIES: Final = 131_072
@@ -59,11 +59,6 @@ _COUNTED: Final = text_of(
 )
 
 
-Head = tuple[int, int, int, int]
-"""position, message_no, pts, seq last given in a conversation; 0 for none since the counters were written."""
-_NONE: Final[Head] = (0, 0, 0, 0)
-
-
 class Counters:
     """The counters that are ahead of the tables, as of the end of the last segment taken in."""
 
@@ -77,12 +72,12 @@ class Counters:
     def take_in(self, segment: Segment) -> None:
         """Count the entries of the next segment."""
         heads = self.heads
-        for conversation_id, entries in segment.conversations.items():
-            _, message_no, pts, _ = heads.get(conversation_id, _NONE)
-            for _, _, _, number, points in entries:
-                message_no, pts = number or message_no, points or pts
-            seq, position = entries[-1][:2]
-            heads[conversation_id] = (position, message_no, pts, seq)
+        for conversation_id, head in segment.heads.items():
+            position, message_no, pts, seq = head
+            if not (message_no and pts) and conversation_id in heads:
+                _, last_no, last_pts, _ = heads[conversation_id]
+                head = (position, message_no or last_no, pts or last_pts, seq)
+            heads[conversation_id] = head
         self.boxes.update(segment.boxes)
         self.seq = segment.last_seq
         self.entries += segment.rows
@@ -112,3 +107,9 @@ class Counters:
     def written(self) -> None:
         """Start anew: the tables are up to date."""
         self.heads, self.boxes, self.entries = {}, {}, 0
+
+
+def note_latest(latest: dict[int, int], segment: Segment) -> None:
+    """Note the last log number of each conversation of the next segment."""
+    for conversation_id, head in segment.heads.items():
+        latest[conversation_id] = head[3]

@@ -20,7 +20,7 @@ from typing import Final
 from sabir.core.model.event import Event
 from sabir.storage import schema
 from sabir.storage.sqlite import merging, pages, runs
-from sabir.storage.sqlite.counters import Counters
+from sabir.storage.sqlite.counters import Counters, note_latest
 from sabir.storage.sqlite.segment import SEGMENT_ROWS, Segment
 from sabir.storage.sqlite.statements import insert_into
 
@@ -44,8 +44,8 @@ class Indexing:
 
     def __init__(self, counters: Counters, segments: Iterable[Segment], latest: dict[int, int]) -> None:
         self._counters = counters
-        self.latest: Final = latest
-        """Last log number of each conversation."""
+        self._latest = latest
+        """Last log number of each conversation, up to where the segments begin."""
         self.segments: tuple[Segment, ...] = (*segments, Segment())
         """Oldest first; the last is the active one. Replaced as a whole."""
         self._work: Iterator[None] | None = None
@@ -75,8 +75,15 @@ class Indexing:
                 self.segments = (*self.segments, active)
             # Not all at once: compiled code lets no other thread run before it returns.
             end = min(len(events), at + TAKEN_AT_ONCE, at + SEGMENT_ROWS - active.rows)
-            active.take(events, at, end, self.latest)
+            active.take(events, at, end)
             at = end
+
+    def latest_of(self, conversation_id: int) -> int:
+        """Return the last log number of a conversation, or 0; for any thread."""
+        for segment in reversed(self.segments):
+            if conversation_id in segment.heads:
+                return segment.heads[conversation_id][3]
+        return self._latest.get(conversation_id, 0)
 
     def owes(self, connection: sqlite3.Connection, appended: int) -> bool:
         """Count entries appended; return whether they call for a step, however busy the writer is."""
@@ -132,20 +139,20 @@ class Indexing:
     def _build(self, connection: sqlite3.Connection, segment: Segment) -> Iterator[None]:
         """Write a segment as a run of level 0."""
         run = self._number()
-        for part, written in (
-            (pages.CONVERSATIONS, segment.conversation_pages()),
-            (pages.NATIVES, segment.native_pages()),
+        for part, entries in (
+            (pages.CONVERSATIONS, segment.conversations.all()),
+            (pages.NATIVES, segment.natives.all()),
         ):
-            for entries in written:
-                if entries:
-                    with transaction(connection):
-                        pages.write(connection, run, part, entries)
+            for at in range(0, len(entries), pages.PAGE_ENTRIES):
+                with transaction(connection):
+                    pages.write(connection, run, part, entries[at : at + pages.PAGE_ENTRIES])
                 yield
         built = runs.Run(run, 0, segment.first_seq, segment.last_seq)
         with transaction(connection):
             connection.execute(_RUN, built)
         self._levels.setdefault(0, []).append(built)
         self._counters.take_in(segment)
+        note_latest(self._latest, segment)
         self.segments = self.segments[1:]
 
     def _count(self, connection: sqlite3.Connection) -> Iterator[None]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import sqlite3
 import struct
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 from sabir.storage import schema
 from sabir.storage.sqlite.statements import insert_into
@@ -42,6 +42,35 @@ def native_hash(actor_id: int, native_id: bytes, protocol: str) -> bytes:
     Nobody can make another's id collide, and thus dear to find, in less than some 2^60 steps.
     """
     return blake2b(native_id + _actor(actor_id) + protocol.encode(), digest_size=8).digest()
+
+
+def past_native(key: bytes) -> bytes:
+    """Return what is above all entries with this hash, and below those with a higher one."""
+    return key + b"\xff" * 8
+
+
+class Range(NamedTuple):
+    """Which entries are wanted: log numbers between the two, kinds in the mask, positions from one on."""
+
+    after_seq: int
+    before_seq: int
+    kinds: int
+    from_position: int
+
+
+def seq_of(entry: bytes) -> int:
+    """Return the log number of an entry of either part."""
+    return int.from_bytes(entry[8:16], "big")
+
+
+def wanted_seqs(entries: Iterable[bytes], wanted: Range) -> list[int]:
+    """Return the log numbers of those of the entries (of a conversation) that are of a kind and position wanted."""
+    kinds, position = wanted.kinds, wanted.from_position
+    return [
+        int.from_bytes(entry[8:16], "big")
+        for entry in entries
+        if kinds >> entry[24] & 1 and int.from_bytes(entry[16:24], "big") >= position
+    ]
 
 
 def write(connection: sqlite3.Connection, run: int, part: int, entries: Sequence[bytes]) -> None:

@@ -7,7 +7,7 @@ its run counts; never is one missed.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from sabir.core.ports import Page, PageQuery
 from sabir.storage import schema
 from sabir.storage.sqlite import pages, runs
 from sabir.storage.sqlite.rows import event_at, events_listed
-from sabir.storage.sqlite.segment import Range, Segment
+from sabir.storage.sqlite.segment import Segment
 from sabir.storage.sqlite.statements import RELATIONS, in_list, listed, text_of
 
 _HEAD: Final = text_of(
@@ -101,21 +101,23 @@ def find_native(
     native_id: bytes,
 ) -> int:
     """Return the latest log number to which `actor_id` gave this id, or 0."""
-    for segment in reversed(segments):
-        seq = segment.native(actor_id, native_id, protocol)
-        if seq:
-            return seq
+    key = pages.native_hash(actor_id, native_id, protocol)
     # One transaction: between two statements a merge may end, and the runs that it read may go.
     connection.execute("BEGIN")
     try:
-        key = pages.native_hash(actor_id, native_id, protocol)
-        for run in reversed(runs.all_runs(connection)):
-            for seq in runs.natives(connection, run.run, key):
-                if connection.execute(_IS_NATIVE, (seq, actor_id, native_id, protocol)).fetchone():
-                    return seq
+        for seq in _named(connection, segments, key):
+            if connection.execute(_IS_NATIVE, (seq, actor_id, native_id, protocol)).fetchone():
+                return seq
         return 0
     finally:
         connection.execute("COMMIT")
+
+
+def _named(connection: sqlite3.Connection, segments: Sequence[Segment], key: bytes) -> Iterator[int]:
+    for segment in reversed(segments):
+        yield from segment.named(key)
+    for run in reversed(runs.all_runs(connection)):
+        yield from runs.named(connection, run.run, key)
 
 
 def relations_of(connection: sqlite3.Connection, seqs: Sequence[int]) -> list[RelationRow]:
@@ -152,7 +154,7 @@ def _seqs(connection: sqlite3.Connection, segments: Sequence[Segment], query: Pa
         after = max(after, first_at(connection, query.start_ms) - 1)
     if query.end_ms:
         before = min(before, first_at(connection, query.end_ms + 1))
-    wanted = Range(after, before, sum(1 << kind for kind in query.kinds), query.from_position)
+    wanted = pages.Range(after, before, sum(1 << kind for kind in query.kinds), query.from_position)
     limit, newest = query.limit + 1, query.newest
     indexed = runs.all_runs(connection)
     end = indexed[-1].last_seq if indexed else 0

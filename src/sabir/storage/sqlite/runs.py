@@ -15,7 +15,6 @@ import sqlalchemy as sa
 
 from sabir.storage import schema
 from sabir.storage.sqlite import pages
-from sabir.storage.sqlite.segment import Range
 from sabir.storage.sqlite.statements import text_of
 
 
@@ -76,7 +75,7 @@ def find(
     connection: sqlite3.Connection,
     run: int,
     conversation_ids: Iterable[int],
-    wanted: Range,
+    wanted: pages.Range,
     limit: int,
     *,
     newest: bool,
@@ -90,19 +89,11 @@ def find(
         high = pages.conversation_key(conversation_id, wanted.before_seq)
         enough = len(found) + limit
         # Conversations are neighbours in a page, so that the last one read often has the next too.
-        read = (
-            [(page,)]
-            if page[:size] <= low and high <= page[-size:]
-            else _pages(connection, run, low, high, newest)
-        )
-        for (page,) in read:
-            seqs = [
-                int.from_bytes(page[at + 8 : at + 16], "big")
-                for at in range(size * pages.find(page, size, low), size * pages.find(page, size, high), size)
-                if wanted.kinds >> page[at + 24] & 1
-                and int.from_bytes(page[at + 16 : at + 24], "big") >= wanted.from_position
-            ]
-            found += seqs[::step]
+        whole = page[:size] <= low and high <= page[-size:]
+        rows = [(page,)] if whole else _pages(connection, run, low, high, newest=newest)
+        for (page,) in rows:
+            part = page[size * pages.find(page, size, low) : size * pages.find(page, size, high)]
+            found += pages.wanted_seqs(pages.split(part, size), wanted)[::step]
             if len(found) >= enough or (newest and page[:size] <= low):
                 break
     found.sort(reverse=newest)
@@ -110,7 +101,7 @@ def find(
 
 
 def _pages(
-    connection: sqlite3.Connection, run: int, low: bytes, high: bytes, newest: bool
+    connection: sqlite3.Connection, run: int, low: bytes, high: bytes, *, newest: bool
 ) -> Iterable[tuple[bytes]]:
     """Read the pages that may have entries from one key to another, in the direction of reading."""
     if newest:
@@ -118,12 +109,12 @@ def _pages(
     return connection.execute(_FORWARDS, (run, high, run, low))
 
 
-def natives(connection: sqlite3.Connection, run: int, key: bytes) -> Iterator[int]:
-    """Return log numbers in a run whose entry has this `native_hash`, the latest first."""
+def named(connection: sqlite3.Connection, run: int, key: bytes) -> Iterator[int]:
+    """Return log numbers of the entries of a run that have this `native_hash`, the latest first."""
     size = pages.SIZES[pages.NATIVES]
-    past = key + b"\xff" * 8
+    past = pages.past_native(key)
     for (page,) in connection.execute(_NATIVES, (run, past)):
         for at in range(size * (pages.find(page, size, past) - 1), -1, -size):
             if page[at : at + 8] != key:
                 return
-            yield int.from_bytes(page[at + 8 : at + 16], "big")
+            yield pages.seq_of(page[at : at + size])

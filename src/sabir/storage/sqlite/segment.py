@@ -1,33 +1,73 @@
-"""The index of recent entries, in memory until it is written as a run: numbers and ids, never bodies.
+"""The index of recent entries, in memory until it is written as a run: numbers and hashes, never bodies.
 
-A segment covers a stretch of the log and answers as a run of `runs` does. Only the writer's thread adds to one. Other
-threads read while it does: entries are only ever appended, and a reader copies what it takes out in one step.
+A segment covers a stretch of the log and answers as a run of `runs` does. Only the writer's thread adds to one;
+others may read meanwhile.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from sabir.core.model.event import Event
-from sabir.storage.sqlite.pages import PAGE_ENTRIES, conversation_entry, native_entry, native_hash
+from sabir.storage.sqlite.pages import (
+    Range,
+    conversation_entry,
+    conversation_key,
+    native_entry,
+    native_hash,
+    past_native,
+    seq_of,
+    wanted_seqs,
+)
 
-Entry = tuple[int, int, int, int, int]
-"""seq, position, kind, message_no, pts. A plain tuple: one is made for every message."""
-
-
-class Range(NamedTuple):
-    """Which entries are wanted: log numbers between the two, kinds in the mask, positions from one on."""
-
-    after_seq: int
-    before_seq: int
-    kinds: int
-    from_position: int
-
+Head = tuple[int, int, int, int]
+"""position, message_no, pts, seq last given in a conversation; 0 for none since the counters were written."""
 
 SEGMENT_ROWS: Final = 8192
 """Entries of a full segment, hence of a new run."""
+STRETCH: Final = 64
+"""Entries that are sorted at once."""
+MERGED: Final = 8
+"""So many stretches of one length become one."""
+
+
+class Entries:
+    """Entries of a part of the index, which come in any order and are sorted little by little."""
+
+    def __init__(self) -> None:
+        self._recent: list[bytes] = []
+        self._stretches: tuple[list[bytes], ...] = (self._recent,)
+        """Sorted, the longest first; the last is as it came. Replaced as a whole."""
+
+    def add(self, entry: bytes) -> None:
+        """Add an entry."""
+        recent = self._recent
+        recent.append(entry)
+        if len(recent) >= STRETCH:
+            stretches = [*self._stretches[:-1], sorted(recent)]
+            while len(stretches) >= MERGED and len(stretches[-MERGED]) == len(stretches[-1]):
+                stretches[-MERGED:] = [_merged(stretches[-MERGED:])]
+            self._recent = []
+            self._stretches = (*stretches, self._recent)
+
+    def stretches(self) -> list[list[bytes]]:
+        """Return all entries, in stretches that are sorted."""
+        stretches = self._stretches
+        return [*stretches[:-1], sorted(stretches[-1])]
+
+    def all(self) -> list[bytes]:
+        """Return all entries, sorted."""
+        return _merged(self.stretches())
+
+
+def _merged(stretches: Sequence[list[bytes]]) -> list[bytes]:
+    entries: list[bytes] = []
+    for stretch in stretches:
+        entries += stretch
+    entries.sort()  # it finds the stretches that are in order, and only merges them
+    return entries
 
 
 class Segment:
@@ -37,10 +77,11 @@ class Segment:
         self.first_seq = 0
         self.last_seq = 0
         self.rows = 0
-        self.conversations: dict[int, list[Entry]] = {}
-        self.natives: dict[tuple[int, bytes, str], int] = {}
-        """Latest log number by sender, id and protocol."""
-        self.boxes: dict[int, int] = {}
+        self.conversations: Final = Entries()
+        self.natives: Final = Entries()
+        self.heads: Final[dict[int, Head]] = {}
+        """By conversation."""
+        self.boxes: Final[dict[int, int]] = {}
         """Last mailbox number by account."""
 
     def add(
@@ -61,26 +102,25 @@ class Segment:
             self.first_seq = seq
         self.rows += 1
         self.last_seq = seq
-        entry = (seq, position, kind, message_no, pts)
-        entries = self.conversations.get(conversation_id)
-        if entries is None:
-            self.conversations[conversation_id] = [entry]
-        else:
-            entries.append(entry)
+        self.conversations.add(conversation_entry(conversation_id, seq, position, kind))
         if native_id:
-            self.natives[(actor_id, native_id, protocol)] = seq
+            self.natives.add(native_entry(native_hash(actor_id, native_id, protocol), seq))
+        heads = self.heads
+        if not (message_no and pts) and conversation_id in heads:
+            head = heads[conversation_id]
+            message_no, pts = message_no or head[1], pts or head[2]
+        heads[conversation_id] = (position, message_no, pts, seq)
         for account_id, box in boxes:
             if box:
                 self.boxes[account_id] = box
 
-    def take(self, events: Sequence[Event], start: int, end: int, latest: dict[int, int]) -> None:
-        """Add some of `events`, and note the last of each conversation in `latest`."""
+    def take(self, events: Sequence[Event], start: int, end: int) -> None:
+        """Add some of `events`."""
         for at in range(start, end):
             event = events[at]
-            seq, conversation_id = event.seq, event.conversation_id
             self.add(
-                seq,
-                conversation_id,
+                event.seq,
+                event.conversation_id,
                 event.position,
                 event.message_no,
                 event.pts,
@@ -90,57 +130,27 @@ class Segment:
                 event.native_id,
                 event.boxes,
             )
-            latest[conversation_id] = seq
 
     def find(self, conversation_ids: Iterable[int], wanted: Range, limit: int, *, newest: bool) -> list[int]:
         """Return log numbers of the entries of some conversations, in the direction of reading."""
+        stretches = self.conversations.stretches()
         found: list[int] = []
         for conversation_id in conversation_ids:
-            entries = self.conversations.get(conversation_id)
-            if entries is not None:
-                start = bisect_right(entries, wanted.after_seq, key=_seq)
-                found += [
-                    entry[0]
-                    for entry in entries[start : bisect_left(entries, wanted.before_seq, key=_seq)]
-                    if wanted.kinds >> entry[2] & 1 and entry[1] >= wanted.from_position
-                ]
+            if conversation_id in self.heads:
+                low = conversation_key(conversation_id, wanted.after_seq + 1)
+                high = conversation_key(conversation_id, wanted.before_seq)
+                for stretch in stretches:
+                    start = bisect_left(stretch, low)
+                    found += wanted_seqs(stretch[start : bisect_left(stretch, high, start)], wanted)
         found.sort(reverse=newest)
         return found[:limit]
 
-    def native(self, actor_id: int, native_id: bytes, protocol: str) -> int:
-        """Return the latest log number to which `actor_id` gave this id, or 0."""
-        return self.natives.get((actor_id, native_id, protocol), 0)
-
-    # What a run is made of: its pages, only once nothing is added any more. A step may bring none.
-
-    def conversation_pages(self) -> Iterator[list[bytes]]:
-        """Return the entries by conversation, a page at a time."""
-        entries: list[bytes] = []
-        for conversation_id in sorted(self.conversations):
-            for seq, position, kind, _, _ in self.conversations[conversation_id]:
-                entries.append(conversation_entry(conversation_id, seq, position, kind))
-                if len(entries) == PAGE_ENTRIES:
-                    yield entries
-                    entries = []
-        if entries:
-            yield entries
-
-    def native_pages(self) -> Iterator[list[bytes]]:
-        """Return the entries by native id, a page at a time."""
-        entries: list[bytes] = []
-        stretch: list[bytes] = []
-        for (actor_id, native_id, protocol), seq in self.natives.items():
-            stretch.append(native_entry(native_hash(actor_id, native_id, protocol), seq))
-            if len(stretch) == PAGE_ENTRIES:
-                stretch.sort()
-                entries += stretch
-                stretch = []
-                yield stretch
-        entries += stretch
-        entries.sort()  # it finds the stretches that are in order, and only merges them
-        for at in range(0, len(entries), PAGE_ENTRIES):
-            yield entries[at : at + PAGE_ENTRIES]
-
-
-def _seq(entry: Entry) -> int:
-    return entry[0]
+    def named(self, key: bytes) -> list[int]:
+        """Return log numbers of the entries that have this `native_hash`, the latest first."""
+        found: list[int] = []
+        past = past_native(key)
+        for stretch in self.natives.stretches():
+            start = bisect_left(stretch, key)
+            found += [seq_of(entry) for entry in stretch[start : bisect_left(stretch, past, start)]]
+        found.sort(reverse=True)
+        return found

@@ -12,7 +12,7 @@ from sabir.core.log import GENERATION_GAP
 from sabir.core.ports import Snapshot
 from sabir.storage import schema
 from sabir.storage.sqlite import runs, statements
-from sabir.storage.sqlite.counters import Counters
+from sabir.storage.sqlite.counters import Counters, note_latest
 from sabir.storage.sqlite.rows import boxes_of
 from sabir.storage.sqlite.segment import SEGMENT_ROWS, Segment
 from sabir.storage.sqlite.statements import text_of
@@ -58,10 +58,9 @@ class Recent:
         self.counters = Counters(self.generation)
         self.latest: dict[int, int] = dict(connection.execute(_LATEST))
         for segment in _segments(connection, min(counted, indexed), indexed):
-            for conversation_id, entries in segment.conversations.items():
-                self.latest[conversation_id] = entries[-1][0]
             if segment.last_seq <= indexed:
                 self.counters.take_in(segment)
+                note_latest(self.latest, segment)
             else:
                 self.segments.append(segment)
 

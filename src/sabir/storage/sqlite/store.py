@@ -152,15 +152,13 @@ class SqliteStore:
     def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:
         """See `LogStore.mailbox_heads`."""
         assert self._indexing is not None, "load() comes first"
-        latest = self._indexing.latest
-        directs = reading.directs(self._connection, account_id)
+        latest_of = self._indexing.latest_of
         heads = [
-            (latest[conversation_id], conversation_id)
-            for conversation_id in directs
-            if conversation_id in latest
+            (latest_of(conversation_id), conversation_id)
+            for conversation_id in reading.directs(self._connection, account_id)
         ]
         heads.sort(reverse=True)
-        return [(conversation_id, seq) for seq, conversation_id in heads[:limit]]
+        return [(conversation_id, seq) for seq, conversation_id in heads[:limit] if seq]
 
     def _segments(self) -> tuple[Segment, ...]:
         return () if self._indexing is None else self._indexing.segments
