@@ -8,6 +8,7 @@ Rows are spread over conversations uniformly and carry a random native id: the w
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import queue
 import random
@@ -174,6 +175,8 @@ def quantile(values: list[float], part: float) -> float:
 def measure(filler: Filler, rows: int, size: int) -> str:
     """Append prepared batches, and say what a row cost."""
     batches = list(filler.batches(rows, size))
+    gc.collect()
+    gc.freeze()
     filler.latencies.clear()
     cpu, started = time.process_time(), time.perf_counter()
     for batch in batches:
@@ -213,6 +216,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, nargs="+", default=[45, 300])
     parser.add_argument("--rooms", action="store_true", help="rooms instead of direct conversations")
     options = parser.parse_args()
+    gc.set_threshold(100_000, 50, 100)  # as the server does
     with tempfile.TemporaryDirectory() as temporary:
         directory = options.data or Path(temporary)
         filler = Filler(directory, options.conversations, rooms=options.rooms)

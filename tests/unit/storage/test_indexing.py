@@ -29,6 +29,11 @@ def held_to(chronicle: Chronicle, opened: LoadedStore) -> None:
         ):
             page = read_page(opened, query)
             assert ([event.seq for event in page.events], page.complete) == chronicle.page(query)
+    held_to_ids(chronicle, opened)
+
+
+def held_to_ids(chronicle: Chronicle, opened: LoadedStore) -> None:
+    """Compare what is found by the ids that senders chose."""
     for event in chronicle.events:
         found = opened.store.find_native("test", event.actor_id, event.native_id)
         assert found == chronicle.native(event.actor_id, event.native_id)
@@ -111,3 +116,51 @@ def test_the_runs_stay_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     # 143 segments of 7, merged by threes: at most 2 or 3 of each level, and some under way.
     assert len(runs.all_runs(connection)) < 30
     connection.close()
+
+
+def test_ids_whose_hashes_are_the_same_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorten_runs(monkeypatch)
+    for module in ("pages", "segment"):
+        monkeypatch.setattr(
+            f"sabir.storage.sqlite.{module}.native_hash",
+            lambda actor_id, native_id, protocol: b"the same",
+        )
+    place = Place(tmp_path / "data")
+    chronicle = Chronicle(place.open())
+
+    for number in range(60):
+        chronicle.post((11, 12, 21)[number % 3], native_id=b"n%d" % (number % 25), actor=1 + number % 2)
+
+    held_to_ids(chronicle, chronicle.opened)
+    assert chronicle.opened.store.find_native("test", 1, b"none") == 0
+    assert chronicle.opened.store.find_native("other", 1, b"n0") == 0
+    place.close()
+
+
+def test_a_conversation_over_many_pages_is_read_from_both_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorten_runs(monkeypatch)
+    monkeypatch.setattr("sabir.storage.sqlite.indexing.SEGMENT_ROWS", 100)
+    monkeypatch.setattr("sabir.storage.sqlite.pages.PAGE_ENTRIES", 4)
+    place = Place(tmp_path / "data")
+    chronicle = Chronicle(place.open())
+    for number in range(250):
+        chronicle.post((11, 11, 12, 11, 21)[number % 5])
+    last = chronicle.events[-1].seq
+
+    for conversation in (11, 12, 21):
+        for newest in (True, False):
+            for after in range(0, last + 2, 17):
+                for limit in (1, 7, 60):
+                    for query in (
+                        PageQuery(conversation_id=conversation, after_seq=after, newest=newest, limit=limit),
+                        PageQuery(conversation_id=conversation, before_seq=after, newest=newest, limit=limit),
+                        PageQuery(account_id=1, after_seq=after, newest=newest, limit=limit),
+                    ):
+                        page = read_page(chronicle.opened, query)
+                        expected = chronicle.page(query)
+                        assert ([event.seq for event in page.events], page.complete) == expected
+    place.close()
