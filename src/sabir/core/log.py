@@ -164,7 +164,7 @@ class Log:
         """Queue `item`. Its outcome comes by `done()` or `refused()`, never before this returns."""
         self.pending.append(item)
         self.pending_bytes += item.size_bytes
-        if not self._scheduled:
+        if not self._scheduled and not self._busy:  # what follows a batch is formed by `_resume`
             self._scheduled = True
             self._scheduler.soon(self._kick)
 

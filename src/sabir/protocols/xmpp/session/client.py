@@ -174,7 +174,8 @@ class Client:
         if management is None:
             if link is not None:
                 link.connection.put3(before, self.address, after)
-                self.place.services.devices.delivered(self.account, seq)
+                if seq:
+                    self.place.services.devices.delivered(self.account, seq)
             return
         # What may be lost with the connection counts as delivered when it is acknowledged.
         due = management.track(before, self.address, after, seq)
