@@ -221,11 +221,16 @@ def read_page(opened: LoadedStore, query: PageQuery) -> Page:
 
 
 def follow(opened: OpenStore, after_seq: int, limit: int = 100_000) -> list[Event]:
-    """Read the log."""
+    """Read the log, as many parts as it takes."""
+    events: list[Event] = []
     parts: list[list[Event]] = []
-    opened.store.follow(after_seq, limit, parts.append)
-    opened.loop.run()
-    return parts[0]
+    while len(events) < limit:
+        opened.store.follow(events[-1].seq if events else after_seq, limit - len(events), parts.append)
+        opened.loop.run()
+        if not parts[-1]:
+            break
+        events += parts[-1]
+    return events
 
 
 def fields(event: Event) -> dict[str, object]:

@@ -262,7 +262,7 @@ class LogStore(Protocol):
         ...
 
     def follow(self, after_seq: int, limit: int, then: Callable[[list[Event]], None]) -> None:
-        """Read the events after a log number, at most `limit`, with bodies; `boxes` are not filled."""
+        """Read the events after a log number, with bodies: at most `limit`, or fewer large ones; none at the end."""
         ...
 
     def credential(self, account_id: int, mechanism: str) -> bytes | None:

@@ -16,7 +16,7 @@ class StorageConfig:
     readers: int = 2
     """Threads that read pages of history."""
 
-    cache_mib: int = 8
+    cache_mib: int = 2
     """Memory for pages of the database, for the writer and for each reader."""
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from tests.contract.conftest import Place
 from tests.support.chronicle import Chronicle, follow
 from tests.support.loop import LoadedStore
 
+from sabir.core.model.event import Event
 from sabir.storage import lock, migrations, schema
 from sabir.storage.config import StorageConfig
 
@@ -96,3 +97,17 @@ def test_the_journal_begins_anew_when_it_is_long(tmp_path: Path, monkeypatch: py
     size = (place.directory / "sabir.db-wal").stat().st_size
     place.close()
     assert size < 3_000_000
+
+
+def test_large_entries_are_followed_a_few_at_a_time(tmp_path: Path) -> None:
+    chronicle = Chronicle(LoadedStore(tmp_path / "data"))
+    for _ in range(40):
+        chronicle.post(11, b"x" * 60_000)
+    parts: list[list[Event]] = []
+
+    chronicle.opened.store.follow(0, 256, parts.append)
+    chronicle.opened.loop.run()
+
+    assert 1 <= len(parts[0]) <= 6
+    assert [event.seq for event in follow(chronicle.opened, 0)] == [event.seq for event in chronicle.events]
+    chronicle.opened.close()

@@ -133,10 +133,18 @@ def event_at(connection: sqlite3.Connection, seq: int) -> Event | None:
     return None if row is None else _event(row)
 
 
-def events_after(connection: sqlite3.Connection, seq: int, limit: int) -> list[Event]:
-    """Return the events after a log number."""
+def events_after(connection: sqlite3.Connection, seq: int, limit: int, most_bytes: int) -> list[Event]:
+    """Return the events after a log number: so many, or as many as it takes for their bodies to fill so much."""
+    events: list[Event] = []
+    size_bytes = 0
     # SQLAlchemy's LIMIT for SQLite has an OFFSET with it.
-    return [_event(row) for row in connection.execute(_AFTER, (seq, limit, 0))]
+    for row in connection.execute(_AFTER, (seq, limit, 0)):
+        event = _event(row)
+        events.append(event)
+        size_bytes += len(event.native)
+        if size_bytes >= most_bytes:
+            break
+    return events
 
 
 def events_listed(connection: sqlite3.Connection, seqs: Iterable[int]) -> list[Event]:

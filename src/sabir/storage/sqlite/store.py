@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 RETRY_S: Final = 1.0
 """After a read that failed."""
 
+FOLLOWED_BYTES: Final = 256 << 10
+"""Bodies read at a time for a reader that does not keep up: what they cost is the memory of a slow client."""
+
 _Answer = TypeVar("_Answer")
 
 _credentials: Final = schema.credentials.c
@@ -133,7 +136,7 @@ class SqliteStore:
 
     def follow(self, after_seq: int, limit: int, then: Callable[[list[Event]], None]) -> None:
         """See `LogStore.follow`."""
-        self._read(lambda connection: rows.events_after(connection, after_seq, limit), then)
+        self._read(lambda connection: rows.events_after(connection, after_seq, limit, FOLLOWED_BYTES), then)
 
     def credential(self, account_id: int, mechanism: str) -> bytes | None:
         """See `LogStore.credential`."""
