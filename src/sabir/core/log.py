@@ -31,8 +31,8 @@ from sabir.core.ports import Batch, Clock, EventIdSource, LogStore, Meter, Sched
 log = logging.getLogger(__name__)
 
 MAX_BATCH_ITEMS: Final = 4096
-MAX_BATCH_BYTES: Final = 1 << 20
-SOFT_BYTES: Final = 2 << 20
+MAX_BATCH_BYTES: Final = 512 << 10
+SOFT_BYTES: Final = 1 << 20
 """Above this, sessions that post are asked to stop reading."""
 HARD_BYTES: Final = 64 << 20
 """Above this, posts are refused with `Refusal.BUSY`."""
