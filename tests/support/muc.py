@@ -36,6 +36,19 @@ def said(body: str, id: str = "m", extra: str = "", room: str = ROOM) -> str:
     return f"<message to='{room}' type='groupchat' id='{id}'><body>{body}</body>{extra}</message>"
 
 
+def configured(peer: Peer, room: str = ROOM, **fields: str | list[str]) -> Element:
+    """Submit a configuration form; a field is named as in the form, but for the prefix."""
+    shown = ""
+    for name, given in fields.items():
+        values = [given] if isinstance(given, str) else given
+        inside = "".join([f"<value>{value}</value>" for value in values])
+        var = "muc#maxhistoryfetch" if name == "maxhistoryfetch" else f"muc#roomconfig_{name}"
+        shown += f"<field var='{var}'>{inside}</field>"
+    form = f"<x xmlns='jabber:x:data' type='submit'>{shown}</x>"
+    query = f"<query xmlns='http://jabber.org/protocol/muc#owner'>{form}</query>"
+    return peer.ask(query, type="set", to=room)
+
+
 def user(stanza: Element) -> Element:
     """Return what the room says in `stanza`."""
     found = stanza.find("x", USER)

@@ -44,6 +44,7 @@ class Refusal(Enum):
     TOO_LARGE = "too large"
     TOO_MANY = "limit reached"
     RATE_LIMITED = "too fast"
+    SLOW_MODE = "the room is in slow mode"
     BUSY = "server is busy"
     STORAGE_FAILED = "the store failed"
     BAD_REQUEST = "bad request"

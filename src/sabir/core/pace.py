@@ -10,6 +10,29 @@ from sabir.core.ports import Clock
 _MOST: Final = 8192
 
 
+class Slowness:
+    """When people spoke last in rooms in slow mode.
+
+    Those who spoke there last are kept, at least `_MOST` of them and at most twice as many; of another it is not
+    known any more, which lets one message through too early.
+    """
+
+    def __init__(self) -> None:
+        self._spoke: dict[tuple[int, int], int] = {}
+        self._old: dict[tuple[int, int], int] = {}
+
+    def last_ms(self, conversation_id: int, actor_id: int) -> int:
+        """Return when `actor_id` spoke last, 0 if that is not known."""
+        key = (conversation_id, actor_id)
+        return self._spoke.get(key) or self._old.get(key, 0)
+
+    def note(self, conversation_id: int, actor_id: int, at_ms: int) -> None:
+        """Note that `actor_id` spoke."""
+        if len(self._spoke) >= _MOST:
+            self._old, self._spoke = self._spoke, {}
+        self._spoke[(conversation_id, actor_id)] = at_ms
+
+
 class Pace:
     """Buckets of one rate: `per_s` for long, `burst` at once.
 

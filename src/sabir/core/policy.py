@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import assert_never
 
 from sabir.core.errors import Refusal
 from sabir.core.model.actor import Actor
-from sabir.core.model.conversation import Conversation, Membership, Role
+from sabir.core.model.conversation import Attendee, Conversation, Membership, Role, Whispers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +121,21 @@ def may_post(conversation: Conversation, actor: Actor) -> Refusal | None:
         if attendee.role is Role.VISITOR and conversation.config.moderated:
             return Refusal.NO_VOICE
     return None
+
+
+def may_whisper(conversation: Conversation, attendee: Attendee) -> Refusal | None:
+    """Return why `attendee` may not send private messages in the room, or None."""
+    match conversation.config.whispers:
+        case Whispers.ANYONE:
+            return None
+        case Whispers.PARTICIPANTS:
+            return None if attendee.role >= Role.MEMBER else Refusal.NO_VOICE
+        case Whispers.MODERATORS:
+            return None if attendee.role >= Role.MODERATOR else Refusal.ROLE_TOO_LOW
+        case Whispers.NOBODY:
+            return Refusal.ROLE_TOO_LOW
+        case _:
+            assert_never(conversation.config.whispers)
 
 
 def may_delete(conversation: Conversation, actor: Actor, author_id: int) -> Refusal | None:

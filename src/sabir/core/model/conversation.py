@@ -63,6 +63,16 @@ class Visibility(Enum):
     JOINED = "joined"
 
 
+class Whispers(Enum):
+    """Who may send private messages in a room."""
+
+    ANYONE = "anyone"
+    PARTICIPANTS = "participants"
+    """Those with voice."""
+    MODERATORS = "moderators"
+    NOBODY = "nobody"
+
+
 class RoomConfig(msgspec.Struct, frozen=True):
     """What an owner can set. Each protocol shows these under its own names (MUC form, IRC modes)."""
 
@@ -87,7 +97,13 @@ class RoomConfig(msgspec.Struct, frozen=True):
     """Only moderators see the accounts behind nicks (MUC semi-anonymous); IRC names are account names
     anyway.
     """
-    private_messages: bool = True
+    whispers: Whispers = Whispers.ANYONE
+    language: str = ""
+    """What is spoken there, as a tag (RFC 5646); empty if nobody has said."""
+    max_history: int = 250
+    """Messages that somebody who joins is shown unasked or asked, at most; the archive has them all."""
+    slow_mode_s: int = 0
+    """Seconds between two messages of one person below an admin; 0 for no such rule."""
 
 
 class Topic(msgspec.Struct, frozen=True):

@@ -12,10 +12,10 @@ from sabir.core.errors import Refusal
 from sabir.core.log import HARD_BYTES, Item, Log, Operation
 from sabir.core.model.actor import Account
 from sabir.core.model.changes import EraseBody, RelationRow
-from sabir.core.model.conversation import Conversation, ConversationKind
-from sabir.core.model.event import Draft, Event, Kind
+from sabir.core.model.conversation import Conversation, ConversationKind, Role
+from sabir.core.model.event import UNREAD, Draft, Event, Kind
 from sabir.core.model.ids import ConversationId
-from sabir.core.pace import Pace
+from sabir.core.pace import Pace, Slowness
 from sabir.core.policy import PolicyConfig
 from sabir.core.ports import LogStore, Session
 
@@ -136,6 +136,7 @@ class Messaging:
         self._config = config
         self._pace = pace
         self._recent = Recent()
+        self._slowness = Slowness()
         self._reacting: dict[tuple[int, int], dict[str, None]] = {}
         """Reactions by (target, actor), as of the last one formed; a bounded cache of the store."""
         log.rolled_back = self._forget
@@ -311,7 +312,12 @@ class Messaging:
             _store(log, conversation)
         nick = actor.name
         if conversation.is_room:
-            nick = conversation.attendees[actor.id].nick
+            attendee = conversation.attendees[actor.id]
+            nick = attendee.nick
+            if conversation.config.slow_mode_s and draft.flags & UNREAD and attendee.role < Role.ADMIN:
+                refusal = self._slow(log, conversation, actor.id)
+                if refusal is not None:
+                    return refusal
         event = log.enter(conversation, actor.id, nick, kind, draft.flags, draft.protocol, draft.native)
         event.native_id = draft.native_id
         event.expires_ms = draft.expires_ms
@@ -324,6 +330,15 @@ class Messaging:
                 self._relate(log, event, draft)
         self._recent.add(event)
         return event
+
+    def _slow(self, log: Log, conversation: Conversation, actor_id: int) -> Refusal | None:
+        """Let one message through in the time that the room's slow mode says (XEP-0500 §6)."""
+        before = self._slowness.last_ms(conversation.id, actor_id)
+        if log.now_ms - before < conversation.config.slow_mode_s * 1000:
+            return Refusal.SLOW_MODE
+        self._slowness.note(conversation.id, actor_id, log.now_ms)
+        log.undo(lambda: self._slowness.note(conversation.id, actor_id, before))
+        return None
 
     def find_repeat(self, session: Session, conversation: Conversation, draft: Draft) -> Event | None:
         """Return the stored event of which `draft` is a repeat.

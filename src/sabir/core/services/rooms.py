@@ -297,8 +297,9 @@ class Rooms:
         target = self.attendee(conversation, nick)
         if target is None:
             return Refusal.ACTOR_ABSENT
-        if not conversation.config.private_messages and sender.role < Role.MODERATOR:
-            return Refusal.ROLE_TOO_LOW
+        refusal = policy.may_whisper(conversation, sender)
+        if refusal is not None:
+            return refusal
         account = target.actor.account_id
         if account is not None and session.actor.name in self._directory.blocks.get(account, ()):
             return Refusal.BLOCKED

@@ -63,6 +63,8 @@ def numeric_for(refusal: Refusal) -> tuple[str, str]:  # a table, and so long
             return "400", "There are too many of these already"
         case Refusal.RATE_LIMITED:
             return "400", "Too fast, wait a moment and try again"
+        case Refusal.SLOW_MODE:
+            return "404", "Cannot send to channel: it is in slow mode, wait a moment"
         case Refusal.BUSY | Refusal.STORAGE_FAILED:
             return "400", "The server cannot store this now, try again later"
         case Refusal.FAULT:

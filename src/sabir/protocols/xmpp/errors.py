@@ -88,7 +88,6 @@ NOT_ACCEPTABLE: Final = StanzaError(ErrorType.MODIFY, "not-acceptable")
 NOT_ALLOWED: Final = StanzaError(ErrorType.CANCEL, "not-allowed")
 REMOTE_SERVER_NOT_FOUND: Final = StanzaError(ErrorType.CANCEL, "remote-server-not-found")
 SERVICE_UNAVAILABLE: Final = StanzaError(ErrorType.CANCEL, "service-unavailable")
-
 _BLOCKING: Final = StanzaError(
     ErrorType.CANCEL,
     "not-acceptable",
@@ -111,6 +110,13 @@ def stream_error_for(fault: XmlFault) -> StreamError:
             return StreamError(StreamCondition.POLICY_VIOLATION, fault.value)
         case _:
             assert_never(fault)
+
+
+def slow_mode(duration_s: int) -> StanzaError:
+    """Return what tells a client that it speaks too soon, and how long to wait if that is known (XEP-0500 §6)."""
+    wait = f"{duration_s} seconds" if duration_s else "a while"
+    text = f"This room is in slow mode: wait {wait} between two messages."
+    return StanzaError(ErrorType.WAIT, "policy-violation", text)
 
 
 def stanza_error_for(refusal: Refusal) -> StanzaError:
@@ -153,6 +159,8 @@ def stanza_error_for(refusal: Refusal) -> StanzaError:
             return StanzaError(ErrorType.WAIT, "resource-constraint", "A limit of this server is reached.")
         case Refusal.RATE_LIMITED:
             return StanzaError(ErrorType.WAIT, "policy-violation", "Too fast: wait a moment.")
+        case Refusal.SLOW_MODE:
+            return slow_mode(0)
         case Refusal.BUSY:
             return StanzaError(ErrorType.WAIT, "resource-constraint", "The server is busy: try again.")
         case Refusal.FAULT:

@@ -3,16 +3,21 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from sabir.protocols.xmpp.errors import NOT_ACCEPTABLE, Refused
 from sabir.wire.xml import Element, escape_attribute, escape_text
 
 NAMESPACE: Final = "jabber:x:data"
 FORM_TYPE: Final = "FORM_TYPE"
+MOST_FIELDS: Final = 100
+"""Fields of one submitted form at most."""
+MOST_VALUES: Final = 1_000
+"""Values of all of its fields together at most."""
 
 
 class Field:
     """One field of a form to be shown; `options` are (value, label) for lists."""
 
-    __slots__ = ("label", "name", "options", "type", "values")
+    __slots__ = ("extra", "label", "name", "options", "type", "values")
 
     def __init__(
         self,
@@ -27,6 +32,8 @@ class Field:
         self.type: str = type
         self.label: str = label
         self.options: list[tuple[str, str]] = list(options)
+        self.extra: str = ""
+        """Further elements of the field."""
 
 
 def boolean(name: str, value: bool, label: str) -> Field:
@@ -64,7 +71,7 @@ def write(kind: str, form_type: str, fields: Iterable[Field], title: str = "", i
             parts.append(
                 f"<option label='{escape_attribute(label)}'><value>{escape_text(value)}</value></option>"
             )
-        parts.append("</field>")
+        parts.append(f"{field.extra}</field>")
     parts.append("</x>")
     return "".join(parts)
 
@@ -75,12 +82,20 @@ def submitted(parent: Element) -> Element | None:
 
 
 def read(form: Element) -> dict[str, list[str]]:
-    """Return the values of each field of a submitted form, the one that says its type included."""
+    """Return the values of each field of a submitted form, the one that says its type included.
+
+    Raises:
+        Refused: if there are more fields or values than any form of ours has.
+    """
     fields: dict[str, list[str]] = {}
+    total = 0
     for field in form.find_all("field"):
         name = field.get("var")
         if name is not None:
             fields[name] = [value.text() for value in field.find_all("value")]
+            total += len(fields[name])
+    if len(fields) > MOST_FIELDS or total > MOST_VALUES:
+        raise Refused(NOT_ACCEPTABLE)
     return fields
 
 

@@ -146,13 +146,12 @@ def form(context: Context, iq: Iq) -> None:
     """Say which fields a query may have (XEP-0313 §4.1.5)."""
     types = {"with": "jid-single", "ids": "list-multi"}
     fields = [forms.Field(name, (), types.get(name, "text-single")) for name in _FIELDS]
-    shown = forms.write("form", NAMESPACE, fields)
-    validate = (
+    fields[
+        -1
+    ].extra = (
         "<validate xmlns='http://jabber.org/protocol/xdata-validate' datatype='xs:string'><open/></validate>"
     )
-    shown = shown.replace(
-        "<field var='ids' type='list-multi'>", f"<field var='ids' type='list-multi'>{validate}"
-    )
+    shown = forms.write("form", NAMESPACE, fields)
     context.reply(iq.stanza, f"<query xmlns='{NAMESPACE}'>{shown}</query>")
 
 

@@ -146,6 +146,12 @@ def _change(context: Context, iq: Iq, room: Conversation, items: list[Element]) 
             changes.append(change)
     if not changes:
         _check_may_change(context, room)
+    carry_out(context, iq, changes)
+
+
+def carry_out(context: Context, iq: Iq, changes: list[Change]) -> None:
+    """Queue changes in their order, and answer the request when all have their outcome."""
+    if not changes:
         context.reply(iq.stanza)
         return
     answer = _Answer(context, iq, context.begin(), len(changes))
@@ -167,7 +173,7 @@ def _affiliation_change(
     actor = _actor_of(context, room, item)
     if affiliation_name(room.role_of(actor.id)) == affiliation and affiliation == "member":
         return None  # who is a moderator is a member
-    return _set_role(context, room, actor, role, reason)
+    return role_change(context, room, actor, role, reason)
 
 
 def _actor_of(context: Context, room: Conversation, item: Element) -> Actor:
@@ -200,7 +206,7 @@ def _role_change(
     if role != "moderator" and attendee.role >= Role.ADMIN:
         raise Refused(NOT_ALLOWED)  # XEP-0045 §8.4, §9.7: admins and owners keep what they have
     wanted = _stored_role(room, attendee, role)
-    return None if wanted is None else _set_role(context, room, target, wanted, reason)
+    return None if wanted is None else role_change(context, room, target, wanted, reason)
 
 
 def _stored_role(room: Conversation, attendee: Attendee, role: str) -> Role | None:
@@ -218,6 +224,7 @@ def _stored_role(room: Conversation, attendee: Attendee, role: str) -> Role | No
     return Role.NONE if was_muted and not room.config.moderated else Role.MEMBER
 
 
-def _set_role(context: Context, room: Conversation, actor: Actor, role: Role, reason: str) -> Change:
+def role_change(context: Context, room: Conversation, actor: Actor, role: Role, reason: str = "") -> Change:
+    """Return the change that gives `actor` a stored role."""
     moderation = context.place.services.moderation
     return lambda then, no: moderation.set_role(context.session, room, actor, role, reason, then, no)

@@ -119,9 +119,16 @@ def _form(context: Context, room: Conversation) -> str:
     fields = [
         forms.text("muc#roominfo_description", config.description, "Description"),
         forms.text("muc#roominfo_occupants", str(len(room.attendees)), "Number of occupants"),
-        forms.text("muc#maxhistoryfetch", "250", "Most messages of history"),
+        forms.text("muc#maxhistoryfetch", str(config.max_history), "Most messages of history"),
+        forms.boolean("muc#roominfo_subjectmod", not config.topic_locked, "Subject may be changed"),
+        # As other servers write it, and clients read it.
         forms.boolean("muc#roomconfig_changesubject", not config.topic_locked, "Subject may be changed"),
+        forms.text("muc#roomconfig_roomname", config.title, "Name"),
+        # XEP-0500 §5.2
+        forms.text("muc#roominfo_slow_mode_duration", str(config.slow_mode_s), "Seconds between messages"),
     ]
+    if config.language:
+        fields.append(forms.text("muc#roominfo_lang", config.language, "Language"))
     if room.topic is not None and context.place.services.history.may_read(room, context.actor) is None:
         fields.append(forms.text("muc#roominfo_subject", room.topic.text, "Subject"))
     owners = [

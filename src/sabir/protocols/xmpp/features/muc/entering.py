@@ -11,14 +11,13 @@ from sabir.protocols.xmpp.features.context import Context, Ticket
 from sabir.protocols.xmpp.features.muc import occupants
 from sabir.protocols.xmpp.features.muc.names import MUC, sender
 from sabir.protocols.xmpp.features.muc.rendering import delay, message_of
+from sabir.protocols.xmpp.features.muc.roomconfig import MOST_HISTORY
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.translate.native import milliseconds_of
 from sabir.protocols.xmpp.types import Stanza
 from sabir.wire.xml import Element, escape_attribute, escape_text
 
 DEFAULT_HISTORY: Final = 20
-MOST_HISTORY: Final = 250
-"""Messages of history at most; for more there is the archive (XEP-0313)."""
 
 _HISTORY_KINDS: Final = frozenset((int(Kind.MESSAGE), int(Kind.EDIT), int(Kind.REACTION), int(Kind.CALL)))
 
@@ -98,14 +97,15 @@ def _welcome(context: Context, joined: Joined, nick: str, wanted: Wanted) -> Non
         codes.append(210)  # XEP-0045 §7.2.2: one person has one nick, whatever the second device asked for
     mine = occupants.viewer(room, address, own.role, is_self=True)
     context.send(occupants.available(place, room, own, mine, codes))
-    if wanted.is_nothing or room.head_position == 0:
+    most = min(wanted.stanzas, room.config.max_history)
+    if wanted.is_nothing or most == 0 or room.head_position == 0:
         _send_subject(context, room)
         return
     context.joining[room.id] = []
     query = PageQuery(
         before_seq=place.services.delivery.head_seq + 1,
         start_ms=wanted.since_ms,
-        limit=wanted.stanzas,
+        limit=most,
         newest=True,
         kinds=_HISTORY_KINDS,
     )

@@ -36,7 +36,7 @@ def take(context: Context, stanza: Stanza, room: Conversation) -> None:
     elif decline is not None:
         context.run(lambda: _decline(context, stanza, room, decline))
     elif form is not None:
-        fields = forms.read(form)
+        fields = forms.read(form)  # a refusal is the stanza's
         if forms.first(fields, forms.FORM_TYPE) == REQUEST:
             context.run(lambda: _voice(context, stanza, room, fields))
         else:

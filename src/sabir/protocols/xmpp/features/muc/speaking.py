@@ -17,7 +17,7 @@ from sabir.protocols.xmpp.accept import (
     accept,
 )
 from sabir.protocols.xmpp.codec import element_of
-from sabir.protocols.xmpp.errors import BAD_REQUEST, ITEM_NOT_FOUND, stanza_error_for
+from sabir.protocols.xmpp.errors import BAD_REQUEST, ITEM_NOT_FOUND, Refused, slow_mode, stanza_error_for
 from sabir.protocols.xmpp.features.context import Context, Ticket
 from sabir.protocols.xmpp.features.muc import inviting
 from sabir.protocols.xmpp.features.muc.names import USER, find_room, occupant_id, refused, sender
@@ -33,10 +33,11 @@ _END: Final = b"</message"
 class Posting:
     """What becomes of a post: the sender gets the reflection in its place among all messages (XEP-0045 §7.4)."""
 
-    __slots__ = ("_context", "_stanza", "_ticket")
+    __slots__ = ("_context", "_room", "_stanza", "_ticket")
 
-    def __init__(self, context: Context, stanza: Stanza, ticket: Ticket) -> None:
+    def __init__(self, context: Context, room: Conversation, stanza: Stanza, ticket: Ticket) -> None:
         self._context = context
+        self._room = room
         self._stanza = stanza
         self._ticket = ticket
 
@@ -47,6 +48,10 @@ class Posting:
 
     def refused(self, refusal: Refusal) -> None:
         """See `Outcome.refused`."""
+        if refusal is Refusal.SLOW_MODE:
+            self._context.refuse(self._stanza, slow_mode(self._room.config.slow_mode_s))
+            self._ticket.finish()
+            return
         refused(self._context, self._stanza, self._ticket)(refusal)
 
 
@@ -90,8 +95,11 @@ def _take_late(context: Context, stanza: Stanza, to: Jid) -> None:
     room = find_room(context, to.local)
     if room is None:
         context.refuse(stanza, ITEM_NOT_FOUND)  # XEP-0045 §17.2 rule 3
-    else:
+        return
+    try:
         _take(context, stanza, to, room)
+    except Refused as refusal:
+        context.refuse(stanza, refusal.error)
 
 
 def _take(context: Context, stanza: Stanza, to: Jid, room: Conversation) -> None:
@@ -111,7 +119,7 @@ def _say(context: Context, stanza: Stanza, room: Conversation) -> None:
     services = context.place.services
     what = accepted.what
     if what == EVENT:
-        posting = Posting(context, stanza, context.begin())
+        posting = Posting(context, room, stanza, context.begin())
         services.messaging.post(context.session, room, draft_of(context, room, accepted), posting)
     elif what == REACTIONS:
         reacting = Reacting(context, stanza, context.begin())
