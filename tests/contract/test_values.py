@@ -12,6 +12,7 @@ from sabir.core.model.changes import (
     ContactRow,
     CredentialRow,
     DataRow,
+    ForgetAccount,
     MemberRow,
     ReadRow,
     ReceiptRow,
@@ -152,3 +153,21 @@ def test_values_are_looked_up_by_their_key(chronicle: Chronicle) -> None:
 
     assert store.credential(1, "SCRAM-SHA-256") is None
     assert store.data(1, 0, "vcard") is None
+
+
+def test_what_is_kept_for_one_account_alone_is_deleted_with_it(place: Place, chronicle: Chronicle) -> None:
+    for account_id in (1, 2):
+        chronicle.change(
+            CredentialRow(account_id=account_id, mechanism="SCRAM-SHA-256", verifier=b"v"),
+            DataRow(account_id=account_id, conversation_id=0, type="vcard-temp", value=b"card"),
+            contact(account_id=account_id, actor_id=3 - account_id),
+            BlockRow(account_id=account_id, name="eve"),
+        )
+
+    chronicle.change(ForgetAccount(account_id=1))
+
+    snapshot, store = place.reopen(chronicle).snapshot, chronicle.opened.store
+    assert [row.account_id for row in snapshot.contacts] == [2]
+    assert [row.account_id for row in snapshot.blocks] == [2]
+    assert [store.credential(account_id, "SCRAM-SHA-256") for account_id in (1, 2)] == [None, b"v"]
+    assert [store.data(account_id, 0, "vcard-temp") for account_id in (1, 2)] == [None, b"card"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.support.loop import START_MS, OpenStore, TestLoop
@@ -143,6 +143,8 @@ class XmppServer:
         policy: PolicyConfig | None = None,
         *,
         plain_logins: bool = True,
+        operators: frozenset[str] = frozenset(),
+        contacts: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.opened = OpenStore(folder)
         self.loop = self.opened.loop
@@ -170,6 +172,8 @@ class XmppServer:
             secret=Secret("00" * 32),
             version="1.2.3",
             started_ms=START_MS,
+            operators=operators,
+            contacts=contacts or {},
         )
         self.front_end: XmppFrontEnd = front_end(config or XmppConfig(require_tls=False), environment)
 

@@ -48,6 +48,19 @@ class SetEnabled(msgspec.Struct, frozen=True, tag_field="command", tag="user.ena
     enabled: bool
 
 
+class DeleteUser(msgspec.Struct, frozen=True, tag_field="command", tag="user.delete"):
+    """Delete an account for good. What it said stays; nobody gets its name again."""
+
+    name: str
+
+
+class Announce(msgspec.Struct, frozen=True, tag_field="command", tag="announce"):
+    """Say something to everybody who is connected, whatever their protocol."""
+
+    text: str
+    subject: str = ""
+
+
 class ListUsers(msgspec.Struct, frozen=True, tag_field="command", tag="user.list"):
     """List the accounts."""
 
@@ -78,6 +91,8 @@ Command = (
     | ImportUsers
     | SetPassword
     | SetEnabled
+    | DeleteUser
+    | Announce
     | ListUsers
     | CreateRoom
     | ListRooms
@@ -101,6 +116,12 @@ class Imported(msgspec.Struct, frozen=True, tag_field="answer", tag="imported"):
 
     made: int
     refused: list[tuple[str, str]]
+
+
+class Announced(msgspec.Struct, frozen=True, tag_field="answer", tag="announced"):
+    """How many devices were told."""
+
+    devices: int
 
 
 class User(msgspec.Struct, frozen=True):
@@ -182,4 +203,4 @@ class Status(msgspec.Struct, frozen=True, tag_field="answer", tag="status"):
     listeners: list[Listener]
 
 
-Answer = Done | Refused | Imported | Users | Rooms | Members | Status
+Answer = Done | Refused | Announced | Imported | Users | Rooms | Members | Status

@@ -61,6 +61,10 @@ class Operator:
             case commands.SetEnabled(name, enabled):
                 state = AccountState.ACTIVE if enabled else AccountState.DISABLED
                 self._for_account(name, answer, lambda account: self._set_state(account, state, answer))
+            case commands.DeleteUser(name):
+                self._for_account(name, answer, lambda account: self._delete(account, answer))
+            case commands.Announce(text, subject):
+                answer(commands.Announced(self._services.devices.announce(text, subject)))
             case commands.ListUsers():
                 answer(commands.Users(sorted(map(self._user, self._accounts()), key=lambda user: user.name)))
             case commands.CreateRoom(name, owner):
@@ -76,7 +80,7 @@ class Operator:
                 assert_never(command)
 
     def _accounts(self) -> list[Account]:
-        return list(self._services.directory.accounts.values())
+        return self._services.accounts.all()
 
     def _for_account(self, name: str, answer: Answering, then: Callable[[Account], None]) -> None:
         account = self._services.accounts.find(name)
@@ -92,6 +96,10 @@ class Operator:
     def _set_state(self, account: Account, state: AccountState, answer: Answering) -> None:
         accounts = self._services.accounts
         accounts.set_state(account, state, lambda: answer(Done()), _refusing(answer, account.name))
+
+    def _delete(self, account: Account, answer: Answering) -> None:
+        accounts = self._services.accounts
+        accounts.delete(account, lambda: answer(Done()), _refusing(answer, account.name))
 
     def _create_room(self, name: str, owner: Account, answer: Answering) -> None:
         rooms = self._services.rooms
@@ -149,7 +157,7 @@ class Operator:
             pid=facts.pid,
             domain=services.domain,
             uptime_s=(services.clock.now_ms() - facts.started_ms) // 1000,
-            accounts=len(services.directory.accounts),
+            accounts=len(services.accounts.all()),
             rooms=len(services.rooms.all()),
             entries=services.log.head_seq,
             generation=services.log.generation,

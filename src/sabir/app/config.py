@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sabir.base.log import LogStyle
 
+CONTACT_ROLES = ("abuse", "admin", "feedback", "sales", "security", "status", "support")
+"""XEP-0157 §3."""
+URI = re.compile(r"[a-z][a-z0-9+.-]*:[^\s<>\"{}|\\^`]+")
 DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 
 
@@ -23,8 +26,23 @@ class ServerConfig:
     """Addresses to listen on with `--ports default`: the loopback ones, unless you say more. `0.0.0.0` and
     `::` stand for every address of this machine."""
 
+    operators: tuple[str, ...] = ()
+    """Accounts that may administer the server from their client (names without the domain)."""
+
+    contacts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Whom to write to, for everybody to see: for each of `abuse`, `admin`, `feedback`, `sales`, `security`, `status`
+    and `support` a list of addresses, such as `mailto:abuse@example.org` or `xmpp:ada@example.org`."""
+
     def __post_init__(self) -> None:
         """Check what a type cannot say."""
+        for role, addresses in self.contacts.items():
+            if role not in CONTACT_ROLES:
+                raise ValueError(f"contacts: {role} is none of {', '.join(CONTACT_ROLES)}")
+            for address in addresses:
+                if not URI.fullmatch(address):
+                    raise ValueError(
+                        f"contacts: {address} is no URI; write mailto:, xmpp: or https: before it"
+                    )
         if len(self.domain) > 253 or not DOMAIN.fullmatch(self.domain):
             raise ValueError("domain: a domain name in small letters is needed, such as chat.example.org")
         if not self.listen:

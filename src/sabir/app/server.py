@@ -116,6 +116,8 @@ class Server:
             secret=secret,
             version=__version__,
             started_ms=self._started_ms,
+            operators=frozenset(name.lower() for name in settings.server.operators),
+            contacts=settings.server.contacts,
             limited=settings.limits.enabled,
         )
         probes = Probes(objection=self._objection, metrics=metrics.exposition)

@@ -103,6 +103,27 @@ def status(json: Json = False, data: Data = DEFAULT_DATA) -> None:
     )
 
 
+def announce(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to say.")],
+    subject: Annotated[str, typer.Option("--subject", metavar="LINE", help="What it is about.")] = "",
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Say something to everybody who is connected now, whatever their protocol.
+
+    For example:
+
+        sabir announce "The server restarts in five minutes."
+    """
+    try:
+        client = ControlClient(data / SOCKET_NAME)
+        answer = client.ask(commands.Announce(text, subject))
+        client.close()
+    except OSError:
+        refuse(f"No server runs on {data}, so nobody is there to hear it.")
+    assert isinstance(answer, commands.Announced)
+    out.print(f"{answer.devices} devices were told.", markup=False)
+
+
 def _advice(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"{error}. Another program listens there: stop it, or try free ports with --ports auto."

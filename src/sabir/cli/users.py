@@ -121,6 +121,26 @@ def enable(name: Name, data: Data = DEFAULT_DATA, config: Config = None, set_: S
     out.print(f"{name} can log in again.", markup=False)
 
 
+@app.command()
+def delete(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data: Data = DEFAULT_DATA,
+    config: Config = None,
+    set_: Set = None,
+) -> None:
+    """Delete an account for good: its password, contacts, settings and memberships.
+
+    What it wrote stays in the histories of others, and nobody gets its name again. For example:
+
+        sabir user delete ada
+    """
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Delete {name} for good?", abort=True, err=True)
+    ask(data, read_settings(data, config, set_), commands.DeleteUser(name))
+    out.print(f"{name} is deleted.", markup=False)
+
+
 @app.command("import")
 def import_(
     file: Annotated[

@@ -13,8 +13,8 @@ lets it pass at once if nothing of this session waits, and puts it into the log'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from sabir.base.secret import Secret
@@ -52,6 +52,10 @@ class Environment:
     """64 hex digits kept with the data; keys whatever must be the same after a restart (fake salts)."""
     version: str
     started_ms: int
+    operators: frozenset[str] = frozenset()
+    """Names of the accounts that may administer the server from their client."""
+    contacts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """URIs of those who are responsible, by what for (XEP-0157)."""
     limited: bool = True
     """False: rate limits are off (`limits.enabled=false`), a protocol's own flood control too."""
 

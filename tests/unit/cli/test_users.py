@@ -166,3 +166,14 @@ def test_a_data_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert "Choose another folder with --data" in result.stderr
+
+
+def test_a_deleted_account_is_listed_no_more_and_its_name_stays_taken(data: Path) -> None:
+    sabir("user", "add", "ada", "--password", "secret", "--data", data)
+
+    result = sabir("user", "delete", "ada", "--data", data)
+
+    assert (result.exit_code, result.stdout) == (0, "ada is deleted.\n")
+    assert names(data) == []
+    assert sabir("user", "delete", "ada", "--data", data).exit_code == 1
+    assert sabir("user", "add", "ada", "--password", "secret", "--data", data).exit_code == 1

@@ -20,6 +20,8 @@ class AccountState(Enum):
 
     ACTIVE = "active"
     DISABLED = "disabled"
+    DELETED = "deleted"
+    """Nobody ever gets the name again: what its owner said stays in other people's histories under it."""
 
 
 class Actor:
@@ -58,3 +60,5 @@ class Account:
         self.generation = 1
         self.delivered_seq = 0
         self.display = ""
+        self.left_ms = 0
+        """When a device of it last went; 0 if none did since the server started."""

@@ -162,6 +162,12 @@ class ReceiptRow(Change):
     position: int
 
 
+class ForgetAccount(Change):
+    """Not a row: delete what is kept for this account alone (credentials, contacts, blocks, data, markers)."""
+
+    account_id: int
+
+
 class EraseBody(Change):
     """Not a row: delete the bodies and renderings of these log numbers in the same transaction."""
 

@@ -234,6 +234,15 @@ class AccountChanged:
     disabled: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """The operator says something to everybody who is connected."""
+
+    text: str
+    """May have several lines."""
+    subject: str = ""
+
+
 Signal = (
     Attended
     | AttendeeChanged
@@ -252,4 +261,5 @@ Signal = (
     | Relayed
     | Whispered
     | AccountChanged
+    | Announced
 )

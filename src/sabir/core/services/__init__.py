@@ -79,7 +79,7 @@ def assemble(
     delivery = Delivery(sessions, directory, store, scheduler)
     delivery.head_seq = snapshot.seq
     log.answered = delivery.reached
-    presences = Presences(directory, sessions)
+    presences = Presences(directory, sessions, clock)
     posts = Pace(clock, policy.posts_per_s, policy.posts_burst, limited=limited)
     signals = Pace(clock, policy.signals_per_s, policy.signals_burst, limited=limited)
     rooms = Rooms(log, directory, sessions, delivery, policy, signals, secret)

@@ -14,9 +14,17 @@ from sabir.core.model.actor import Account, AccountState, Actor, ActorKind
 from sabir.core.model.changes import CredentialRow
 from sabir.core.model.conversation import Role
 from sabir.core.model.ids import AccountId, ActorId
-from sabir.core.model.signals import AccountChanged
+from sabir.core.model.presence import OFFLINE
+from sabir.core.model.roster import Contact
+from sabir.core.model.signals import (
+    AccountChanged,
+    ContactChanged,
+    PresenceChanged,
+    SubscriptionAnswered,
+)
 from sabir.core.names import skeleton
 from sabir.core.ports import LogStore, Verifiers
+from sabir.core.services.deletion import Tie, delete_account
 from sabir.core.services.membership import end_membership
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,29}\Z")
@@ -38,8 +46,13 @@ class Accounts:
         self._guests: dict[str, Actor] = {}
 
     def find(self, name: str) -> Account | None:
-        """Return the account of that name, without regard to case."""
-        return self._directory.account(name.lower())
+        """Return the account of that name, without regard to case; none that was deleted."""
+        account = self._directory.account(name.lower())
+        return None if account is None or account.state is AccountState.DELETED else account
+
+    def all(self) -> list[Account]:
+        """Return every account that there is, disabled ones too."""
+        return [each for each in self._directory.accounts.values() if each.state is not AccountState.DELETED]
 
     def may_log_in(self, account: Account) -> Refusal | None:
         """Return why the account may not log in, or None."""
@@ -147,6 +160,42 @@ class Accounts:
             then()
 
         self._log.append(Operation(form, done, refused))
+
+    def delete(self, account: Account, then: Callable[[], None], refused: Callable[[Refusal], None]) -> None:
+        """End an account for good: its sessions, subscriptions, memberships and everything kept for it alone.
+
+        What it said stays where it was said, under a name that nobody gets again.
+        """
+        ties: list[Tie] = []
+
+        def form(log: Log) -> Refusal | None:
+            if account.state is AccountState.DELETED:
+                return Refusal.ACCOUNT_UNKNOWN
+            ties[:] = delete_account(log, self._directory, account)
+            return None
+
+        def done() -> None:
+            then()
+            for tie in ties:
+                self._tell_deleted(account, *tie)
+            for session in list(self._sessions.of(account.id)):
+                session.end(Refusal.ACCOUNT_DISABLED)
+
+        self._log.append(Operation(form, done, refused))
+
+    def _tell_deleted(self, account: Account, other: Account, before: Contact) -> None:
+        """Tell the devices of `other`, whose contact a deleted account was, what became of that."""
+        now = self._directory.contacts_of(other).get(account.actor.id)
+        for session in self._sessions.of(other.id):
+            if before.watches and session.presence.is_available:
+                for gone in self._sessions.of(account.id):
+                    session.signal(PresenceChanged(account.actor, gone.resource, OFFLINE))
+            if before.watches or before.asked:
+                session.signal(SubscriptionAnswered(account.actor, granted=False))
+            if before.watched or before.asking:
+                session.signal(SubscriptionAnswered(account.actor, granted=False, own=True))
+            if now is not None:
+                session.signal(ContactChanged(now))
 
     def guest(self, protocol: str, nick: str) -> Actor | None:
         """Return a new actor for somebody who has not logged in.

@@ -12,6 +12,7 @@ from sabir.core.model.actor import Account
 from sabir.core.model.changes import DataRow
 from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import Event
+from sabir.core.model.signals import Announced
 from sabir.core.ports import LogStore, Page, PageQuery, Scheduler, Session
 
 SAVE_MS = 5_000
@@ -122,6 +123,13 @@ class Devices:
     def named(self, account: Account, resource: str) -> Session | None:
         """Return the session with that device name."""
         return self._sessions.named(account.id, resource)
+
+    def announce(self, text: str, subject: str = "") -> int:
+        """Tell everybody who is connected something; returns how many devices were told."""
+        told = list(self._sessions.all)
+        for session in told:
+            session.signal(Announced(text, subject))
+        return len(told)
 
     def delivered(self, account: Account, seq: int) -> None:
         """Note that a device of `account` was given everything up to `seq`; written down within seconds."""

@@ -9,13 +9,14 @@ from sabir.core.directory import Directory
 from sabir.core.model.actor import Account, Actor
 from sabir.core.model.presence import OFFLINE, Presence
 from sabir.core.model.signals import PresenceChanged
-from sabir.core.ports import Session
+from sabir.core.ports import Clock, Session
 
 
 class Presences:
     """Presence lives in memory, with the sessions that have it."""
 
-    def __init__(self, directory: Directory, sessions: Sessions) -> None:
+    def __init__(self, directory: Directory, sessions: Sessions, clock: Clock) -> None:
+        self._clock = clock
         self._directory = directory
         self._sessions = sessions
         self.observers: list[Callable[[Account, bool, bool], None]] = []
@@ -32,6 +33,8 @@ class Presences:
         was_available = session.presence.is_available
         session.presence = presence
         account = session.account
+        if account is not None and was_available and not presence.is_available:
+            account.left_ms = self._clock.now_ms()
         if account is None or not (was_available or presence.is_available):
             return
         told = PresenceChanged(account.actor, session.resource, presence)

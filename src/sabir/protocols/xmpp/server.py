@@ -12,6 +12,7 @@ from sabir.net.connection import Connection, Handler
 from sabir.net.listener import Tls
 from sabir.protocols.xmpp.config import XmppConfig
 from sabir.protocols.xmpp.features.chat import PROTOCOL
+from sabir.protocols.xmpp.features.commands.dialogues import Dialogues
 from sabir.protocols.xmpp.features.context import Place
 from sabir.protocols.xmpp.session import Hub, Stream
 from sabir.protocols.xmpp.translate import XmppTranslator
@@ -29,7 +30,15 @@ class XmppFrontEnd:
         if environment.plain_logins:
             config = replace(config, require_tls=False)
         place = Place(
-            environment.domain, environment.rooms_domain, environment.version, config, environment.services
+            domain=environment.domain,
+            rooms_domain=environment.rooms_domain,
+            version=environment.version,
+            config=config,
+            services=environment.services,
+            started_ms=environment.started_ms,
+            operators=environment.operators,
+            contacts=environment.contacts,
+            dialogues=Dialogues(secrets.token_hex(4)),
         )
         self._hub = Hub(config, environment, place, self.counters, secrets.token_bytes, bind(log))
         environment.services.contents.register(PROTOCOL, XmppTranslator())

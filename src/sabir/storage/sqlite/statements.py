@@ -133,6 +133,22 @@ class Stored(Generic[Row]):
         return found
 
 
+class Forgetting:
+    """How everything that is kept for one account alone is deleted (`ForgetAccount`)."""
+
+    def __init__(self, *tables: sa.Table) -> None:
+        """Make the statements; each table has the column `account_id`."""
+        self._deletes: Final = [
+            text_of(sa.delete(table).where(table.c.account_id == sa.bindparam("account"))) for table in tables
+        ]
+
+    def put(self, connection: sqlite3.Connection, change: changes.Change) -> None:
+        """Delete what the account has."""
+        assert isinstance(change, changes.ForgetAccount)
+        for delete in self._deletes:
+            connection.execute(delete, (change.account_id,))
+
+
 ACCOUNTS: Final = Stored(changes.AccountRow, schema.accounts)
 CREDENTIALS: Final = Stored(changes.CredentialRow, schema.credentials)
 ACTORS: Final = Stored(changes.ActorRow, schema.actors)
@@ -152,7 +168,13 @@ DATA: Final = Stored(changes.DataRow, schema.account_data)
 READS: Final = Stored(changes.ReadRow, schema.reads)
 RECEIPTS: Final = Stored(changes.ReceiptRow, schema.receipts)
 
-STORED: Final[dict[type[changes.Change], Stored[changes.Change]]] = {
+FORGETTING: Final = Forgetting(
+    schema.credentials, schema.roster, schema.blocks, schema.account_data, schema.reads
+)
+
+STORED: Final[dict[type[changes.Change], Stored[changes.Change] | Forgetting]] = {
+    changes.ForgetAccount: FORGETTING
+} | {
     stored.row: stored  # type: ignore[misc]  # each kind is put by its own
     for stored in (
         ACCOUNTS,

@@ -7,6 +7,7 @@ from sabir.core.model.conversation import Conversation, Membership, Role
 from sabir.core.model.event import Event
 from sabir.core.model.signals import (
     AccountChanged,
+    Announced,
     Attended,
     AttendeeChanged,
     BlockListChanged,
@@ -80,6 +81,9 @@ def show(client: Client, signal: Signal) -> None:  # one case per signal, and so
         case AccountChanged():
             text = "Your password was changed: log in again" if not signal.disabled else "Account disabled"
             client.server_line(f"NOTICE {client.machine.nick} :{text}")
+        case Announced():
+            for row in f"{signal.subject}\n{signal.text}".strip("\n").splitlines():
+                client.server_line(f"NOTICE {client.machine.nick} :{row}")
         case (
             MemberListed()  # the entry in the log says the same, with a place in its order
             | PresenceChanged()

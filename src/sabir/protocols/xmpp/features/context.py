@@ -11,7 +11,7 @@ client sends reaches it in the order sent, and must take effect in that order (D
 A stanza counts as handled (XEP-0198 §4) when its ticket is finished, or when the handler returns if it took none.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from sabir.core.ports import Session
 from sabir.core.services import Services
 from sabir.protocols.xmpp.config import XmppConfig
 from sabir.protocols.xmpp.errors import StanzaError
+from sabir.protocols.xmpp.features.commands.dialogues import Dialogues
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.types import Stanza
 from sabir.wire.xml import Element
@@ -54,6 +55,13 @@ class Place:
     version: str
     config: XmppConfig
     services: Services
+    started_ms: int
+    operators: frozenset[str]
+    """Names of the accounts that may administer the server."""
+    contacts: Mapping[str, Sequence[str]]
+    """URIs of those who are responsible, by what for (XEP-0157 §3)."""
+    dialogues: Dialogues
+    """Commands under way (XEP-0050)."""
 
 
 class Context(Protocol):

@@ -4,14 +4,21 @@ from typing import Final
 
 from sabir.protocols.xmpp.codec import attribute
 from sabir.protocols.xmpp.errors import ITEM_NOT_FOUND, SERVICE_UNAVAILABLE, Refused
+from sabir.protocols.xmpp.features import forms
+from sabir.protocols.xmpp.features.commands import requests as commands
+from sabir.protocols.xmpp.features.commands.execution import NAMESPACE as COMMANDS
 from sabir.protocols.xmpp.features.context import Context, Iq
+from sabir.protocols.xmpp.features.forms import Field
 
 INFO: Final = "http://jabber.org/protocol/disco#info"
+SERVER_INFO: Final = "http://jabber.org/network/serverinfo"
 ITEMS: Final = "http://jabber.org/protocol/disco#items"
 
 SERVER: Final[tuple[str, ...]] = (
+    COMMANDS,
     INFO,
     ITEMS,
+    "jabber:iq:last",
     "jabber:iq:register",
     "jabber:iq:version",
     "msgoffline",
@@ -20,12 +27,14 @@ SERVER: Final[tuple[str, ...]] = (
     "urn:xmpp:carbons:rules:0",
     "urn:xmpp:ping",
     "urn:xmpp:sid:0",
+    "urn:xmpp:time",
     "vcard-temp",
 )
 """What the server answers."""
 ACCOUNT: Final[tuple[str, ...]] = (
     INFO,
     ITEMS,
+    "jabber:iq:last",
     "jabber:iq:roster",
     "urn:xmpp:mam:2",
     "urn:xmpp:mam:2#extended",
@@ -38,30 +47,48 @@ ACCOUNT: Final[tuple[str, ...]] = (
 
 def info(context: Context, iq: Iq) -> None:
     """Say what the server, or an account, is and can."""
-    if iq.payload.get("node"):
-        raise Refused(ITEM_NOT_FOUND)
+    node = iq.payload.get("node")
+    if node:
+        if not _is_server(context, iq):
+            raise Refused(ITEM_NOT_FOUND)
+        told = commands.info(context, node)
+        context.reply(iq.stanza, f"<query xmlns='{INFO}'{attribute('node', node)}>{told}</query>")
+        return
+    extra = ""
     if _is_server(context, iq):
         features = SERVER
         identity = "<identity category='server' type='im' name='Sabir'/>"
+        extra = _contacts(context)
         if not context.place.config.registration:
             features = tuple(feature for feature in SERVER if feature != "jabber:iq:register")
     else:
         _check_account(context, iq)
         identity, features = "<identity category='account' type='registered'/>", ACCOUNT
     listed = "".join([f"<feature var='{feature}'/>" for feature in features])
-    context.reply(iq.stanza, f"<query xmlns='{INFO}'>{identity}{listed}</query>")
+    context.reply(iq.stanza, f"<query xmlns='{INFO}'>{identity}{listed}{extra}</query>")
 
 
 def items(context: Context, iq: Iq) -> None:
     """List the services of the server; an account has none."""
     listed = ""
-    if _is_server(context, iq):
+    node = iq.payload.get("node")
+    if node == COMMANDS and _is_server(context, iq):
+        listed = commands.items(context)
+    elif _is_server(context, iq):
         listed = f"<item{attribute('jid', context.place.rooms_domain)} name='Rooms'/>"
     else:
         _check_account(context, iq)
-    node = iq.payload.get("node")
     shown = attribute("node", node) if node else ""
     context.reply(iq.stanza, f"<query xmlns='{ITEMS}'{shown}>{listed}</query>")
+
+
+def _contacts(context: Context) -> str:
+    """Return the addresses of those who are responsible (XEP-0157 §3)."""
+    fields = [
+        Field(f"{role}-addresses", addresses, "list-multi")
+        for role, addresses in context.place.contacts.items()
+    ]
+    return forms.write("result", SERVER_INFO, fields) if fields else ""
 
 
 def _is_server(context: Context, iq: Iq) -> bool:

@@ -26,13 +26,15 @@ class Field:
         type: str = "",
         label: str = "",
         options: Iterable[tuple[str, str]] = (),
+        *,
+        required: bool = False,
     ) -> None:
         self.name: str = name
         self.values: list[str] = list(values)
         self.type: str = type
         self.label: str = label
         self.options: list[tuple[str, str]] = list(options)
-        self.extra: str = ""
+        self.extra: str = "<required/>" if required else ""
         """Further elements of the field."""
 
 

@@ -38,7 +38,8 @@ def get(context: Context, iq: Iq) -> None:
 def set_(context: Context, iq: Iq) -> None:
     """Change the password of the client's account (XEP-0077 §3.3)."""
     if iq.payload.find("remove") is not None:
-        raise Refused(NOT_ALLOWED)  # accounts are removed by the operator
+        _remove(context, iq)
+        return
     name, password = wanted(iq.payload)
     if name != context.account.name:
         raise Refused(BAD_REQUEST)
@@ -51,6 +52,19 @@ def set_(context: Context, iq: Iq) -> None:
     context.place.services.accounts.set_password(
         context.account, password, done, context.refused_by(iq.stanza, ticket)
     )
+
+
+def _remove(context: Context, iq: Iq) -> None:
+    """Delete the client's account (XEP-0077 §3.2), where whoever likes may make one again."""
+    if not context.place.config.registration:
+        raise Refused(NOT_ALLOWED)  # then the operator made it, and may remove it
+    ticket = context.begin()
+
+    def done() -> None:
+        context.reply(iq.stanza)
+        ticket.finish()
+
+    context.place.services.accounts.delete(context.account, done, context.refused_by(iq.stanza, ticket))
 
 
 def encode_answer(id_: bytes, payload: str) -> bytes:

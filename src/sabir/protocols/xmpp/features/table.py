@@ -7,13 +7,17 @@ from sabir.protocols.xmpp.features import (
     blocking,
     carbons,
     disco,
+    last,
     mam,
     ping,
     register,
     roster,
+    time,
     vcard,
     version,
 )
+from sabir.protocols.xmpp.features.commands import requests as commands
+from sabir.protocols.xmpp.features.commands.execution import NAMESPACE as COMMANDS
 from sabir.protocols.xmpp.features.context import IqHandler
 
 SESSION: Final = "urn:ietf:params:xml:ns:xmpp-session"
@@ -42,6 +46,9 @@ TABLE: Final[dict[tuple[str, str], Answer]] = {
     (mam.NAMESPACE, "metadata"): Answer(get=mam.metadata),
     (mam.NAMESPACE, "prefs"): Answer(get=mam.preferences, set=mam.set_preferences),
     (version.NAMESPACE, "query"): Answer(get=version.version, own=False, server=True),
+    (time.NAMESPACE, "time"): Answer(get=time.time, own=False, server=True),
+    (last.NAMESPACE, "query"): Answer(get=last.last, server=True, others=True),
+    (COMMANDS, "command"): Answer(set=commands.execute, own=False, server=True),
     (carbons.NAMESPACE, "enable"): Answer(set=carbons.enable, server=True),
     (carbons.NAMESPACE, "disable"): Answer(set=carbons.disable, server=True),
     (blocking.NAMESPACE, "blocklist"): Answer(get=blocking.get),

@@ -10,6 +10,7 @@ from sabir.core.model.event import Event
 from sabir.core.model.presence import OFFLINE, Presence
 from sabir.core.model.signals import (
     AccountChanged,
+    Announced,
     Attended,
     AttendeeChanged,
     BlockListChanged,
@@ -34,6 +35,7 @@ from sabir.net.connection import Connection
 from sabir.protocols.xmpp.codec import attribute, encode_error_reply, encode_reply
 from sabir.protocols.xmpp.errors import StanzaError, StreamCondition, StreamError, stanza_error_for
 from sabir.protocols.xmpp.features import blocking, chat, muc, presence, roster
+from sabir.protocols.xmpp.features.commands import administration
 from sabir.protocols.xmpp.features.context import Outcome, Place, Ticket
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.machine import Management
@@ -320,6 +322,8 @@ class Client:
         """See `Session.end`."""
         if refusal is Refusal.ALREADY_ATTENDING:
             error = StreamError(StreamCondition.CONFLICT, "Another client took this resource.")
+        elif refusal is Refusal.LOGIN_REQUIRED:
+            error = StreamError(StreamCondition.RESET, "An operator ended this session.")
         else:
             error = StreamError(StreamCondition.NOT_AUTHORIZED, "This account may not be used now.")
         link = self.link
@@ -474,6 +478,8 @@ class Client:
                 if link is not None:
                     # RFC 6120 §4.9.3.16: what the login proved has changed.
                     link.fail(StreamError(StreamCondition.RESET, "Log in again."))
+            case Announced():
+                administration.show(self, signal)
             case _:
                 assert_never(signal)
 

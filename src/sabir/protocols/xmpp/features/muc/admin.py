@@ -180,7 +180,7 @@ def _actor_of(context: Context, room: Conversation, item: Element) -> Actor:
     services, address, nick = context.place.services, item.get("jid"), item.get("nick")
     if address is not None:
         name = account_name_of(context.place, address)
-        account = None if name is None else services.directory.account(name)
+        account = None if name is None else services.accounts.find(name)
         if account is not None:
             return account.actor
     elif nick is not None:

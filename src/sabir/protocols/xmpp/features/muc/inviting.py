@@ -47,7 +47,7 @@ def take(context: Context, stanza: Stanza, room: Conversation) -> None:
 
 def _invite(context: Context, stanza: Stanza, room: Conversation, invite: Element) -> None:
     name = account_name_of(context.place, invite.get("to") or "")
-    account = None if name is None else context.place.services.directory.account(name)
+    account = None if name is None else context.place.services.accounts.find(name)
     if account is None:
         context.refuse(stanza, ITEM_NOT_FOUND)  # XEP-0045 §7.8.2
         return
@@ -83,7 +83,7 @@ def show(context: Context, signal: Invited) -> None:
 def _decline(context: Context, stanza: Stanza, room: Conversation, decline: Element) -> None:
     place = context.place
     name = account_name_of(place, decline.get("to") or "")
-    account = None if name is None else place.services.directory.account(name)
+    account = None if name is None else place.services.accounts.find(name)
     if account is None:
         context.refuse(stanza, ITEM_NOT_FOUND)
         return
