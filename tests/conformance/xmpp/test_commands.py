@@ -13,7 +13,7 @@ from sabir.core.errors import Refusal
 from sabir.core.model.actor import AccountState
 from sabir.protocols.xmpp.client import ClientStream, Phase
 from sabir.protocols.xmpp.config import XmppConfig
-from sabir.protocols.xmpp.features.commands.dialogues import LIFETIME_MS, MAX_DIALOGUES, Dialogues
+from sabir.protocols.xmpp.features.dialogues import LIFETIME_MS, MAX_DIALOGUES, Dialogues
 from sabir.wire.xml import Element
 
 COMMANDS = "http://jabber.org/protocol/commands"
@@ -48,12 +48,10 @@ def command_of(answer: Element) -> Element:
 
 
 def filled(**fields: list[str]) -> str:
-    shown = "".join(
-        [
-            f"<field var='{name.replace('password_', 'password-')}'>{''.join([f'<value>{v}</value>' for v in values])}</field>"
-            for name, values in fields.items()
-        ]
-    )
+    shown = ""
+    for name, said in fields.items():
+        listed = "".join([f"<value>{value}</value>" for value in said])
+        shown += f"<field var='{name.replace('password_', 'password-')}'>{listed}</field>"
     return f"<x xmlns='jabber:x:data' type='submit'>{shown}</x>"
 
 

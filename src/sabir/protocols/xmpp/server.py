@@ -12,8 +12,8 @@ from sabir.net.connection import Connection, Handler
 from sabir.net.listener import Tls
 from sabir.protocols.xmpp.config import XmppConfig
 from sabir.protocols.xmpp.features.chat import PROTOCOL
-from sabir.protocols.xmpp.features.commands.dialogues import Dialogues
 from sabir.protocols.xmpp.features.context import Place
+from sabir.protocols.xmpp.features.dialogues import Dialogues
 from sabir.protocols.xmpp.session import Hub, Stream
 from sabir.protocols.xmpp.translate import XmppTranslator
 

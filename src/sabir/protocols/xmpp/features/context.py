@@ -23,7 +23,7 @@ from sabir.core.ports import Session
 from sabir.core.services import Services
 from sabir.protocols.xmpp.config import XmppConfig
 from sabir.protocols.xmpp.errors import StanzaError
-from sabir.protocols.xmpp.features.commands.dialogues import Dialogues
+from sabir.protocols.xmpp.features.dialogues import Dialogues
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.types import Stanza
 from sabir.wire.xml import Element

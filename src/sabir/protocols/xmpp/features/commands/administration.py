@@ -9,9 +9,9 @@ from sabir.core.model.signals import Announced
 from sabir.protocols.xmpp.codec import attribute
 from sabir.protocols.xmpp.errors import ITEM_NOT_FOUND, ErrorType, Refused, StanzaError
 from sabir.protocols.xmpp.features import forms
-from sabir.protocols.xmpp.features.commands.dialogues import Fields
 from sabir.protocols.xmpp.features.commands.execution import Command, Execution, Step, wrong_payload
 from sabir.protocols.xmpp.features.context import Context
+from sabir.protocols.xmpp.features.dialogues import Fields
 from sabir.protocols.xmpp.features.forms import Field
 from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, parse_jid
 from sabir.wire.xml import escape_text

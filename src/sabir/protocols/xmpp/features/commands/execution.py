@@ -7,8 +7,8 @@ from typing import Final
 from sabir.core.errors import Refusal
 from sabir.protocols.xmpp.codec import attribute
 from sabir.protocols.xmpp.errors import ErrorType, Refused, StanzaError
-from sabir.protocols.xmpp.features.commands.dialogues import Fields
 from sabir.protocols.xmpp.features.context import Context, Iq, Ticket
+from sabir.protocols.xmpp.features.dialogues import Fields
 from sabir.wire.xml import escape_text
 
 NAMESPACE: Final = "http://jabber.org/protocol/commands"

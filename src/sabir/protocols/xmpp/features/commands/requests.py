@@ -13,7 +13,6 @@ from sabir.protocols.xmpp.errors import (
 )
 from sabir.protocols.xmpp.features import forms
 from sabir.protocols.xmpp.features.commands import administration
-from sabir.protocols.xmpp.features.commands.dialogues import Dialogue
 from sabir.protocols.xmpp.features.commands.execution import (
     NAMESPACE,
     Command,
@@ -22,6 +21,7 @@ from sabir.protocols.xmpp.features.commands.execution import (
     wrong_payload,
 )
 from sabir.protocols.xmpp.features.context import Context, Iq
+from sabir.protocols.xmpp.features.dialogues import Dialogue
 
 COMMANDS: Final[dict[str, Command]] = {each.node: each for each in administration.COMMANDS}
 """All commands of the server, by node."""
