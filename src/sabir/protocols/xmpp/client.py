@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Final
 
 from sabir.protocols.xmpp.codec import STREAMS, Decoder, StreamEnd, attribute, element_of
-from sabir.protocols.xmpp.machine.login import NAMESPACE as SASL
+from sabir.protocols.xmpp.machine.sasl import NAMESPACE as SASL
 from sabir.protocols.xmpp.machine.stream import BIND, TLS
 from sabir.wire.sasl.client import client_mechanism
 from sabir.wire.sasl.types import ClientMechanism

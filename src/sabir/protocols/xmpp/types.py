@@ -82,6 +82,43 @@ class LoggedIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Binding:
+    """What a client wants of the resource that comes with its login (XEP-0386 §3.2)."""
+
+    tag: str
+    """What its resource should begin with, empty if it does not care."""
+    carbons: bool
+    inactive: bool
+    managed: bool
+    """Stream management is wanted."""
+    resumable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """What `<authenticate/>` asks for beside the login itself (XEP-0388 §2.3)."""
+
+    device: str = ""
+    """The id of the client's installation, in lower case, empty if it gave none."""
+    software: str = ""
+    model: str = ""
+    """What it runs on, in words."""
+    resume: "ResumeRequested | None" = None
+    bind: Binding | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """The account `name` has proven who it is, by XEP-0388: the session does what was `asked`.
+
+    It ends with `Machine.succeed`, `Machine.succeed_resumed` or `Machine.refuse`.
+    """
+
+    name: str
+    asked: Authentication
+
+
+@dataclass(frozen=True, slots=True)
 class BindRequested:
     """The client wants a resource; the session answers with `Machine.send_bound` or `send_bind_error`."""
 
@@ -91,9 +128,7 @@ class BindRequested:
 
 @dataclass(frozen=True, slots=True)
 class ManagementEnabled:
-    """Stream management is on; `token` names the stream for a resumption, empty if the client wants none."""
-
-    token: str
+    """Stream management is on, as `Machine.management` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +162,7 @@ Event = (
     | TlsRequested
     | LoginFailed
     | LoggedIn
+    | Authenticated
     | BindRequested
     | ManagementEnabled
     | ResumeRequested

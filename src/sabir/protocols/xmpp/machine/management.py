@@ -8,7 +8,9 @@ What we send is kept until acknowledged, up to a bound; beyond it the session wa
 from collections import deque
 from typing import Final
 
-from sabir.protocols.xmpp.errors import StreamCondition, StreamError
+from sabir.protocols.xmpp.errors import STANZA_ERRORS, StreamCondition, StreamError
+from sabir.protocols.xmpp.types import ResumeRequested
+from sabir.wire.xml import Element
 
 NAMESPACE: Final = "urn:xmpp:sm:3"
 REQUEST: Final = b"<r xmlns='urn:xmpp:sm:3'/>"
@@ -149,3 +151,42 @@ class Management:
     def unacknowledged(self) -> list[bytes]:
         """Return the stanzas that the client has not acknowledged, oldest first."""
         return [before + between + after for before, between, after, _ in self._queue]
+
+
+def resumption_in(resume: Element) -> ResumeRequested:
+    """Return what `<resume/>` asks for.
+
+    Raises:
+        StreamError: if it has no count.
+    """
+    return ResumeRequested(resume.get("previd") or "", count_in(resume))
+
+
+def count_in(element: Element) -> int:
+    """Return the count `h` of an element.
+
+    Raises:
+        StreamError: if there is none.
+    """
+    text = element.get("h")
+    if text is None or not text.isdecimal() or len(text) > 10:
+        raise StreamError(StreamCondition.BAD_FORMAT, "A count is missing.")
+    return int(text)
+
+
+def encode_enabled(token: str, resume_s: int) -> str:
+    """Return `<enabled/>`; `token` is empty if the stream cannot be resumed (XEP-0198 §3)."""
+    how = f" id='{token}' resume='true' max='{resume_s}'" if token else ""
+    return f"<enabled xmlns='{NAMESPACE}'{how}/>"
+
+
+def encode_resumed(management: Management) -> str:
+    """Return `<resumed/>` (XEP-0198 §5)."""
+    h = management.handled % _MODULUS
+    return f"<resumed xmlns='{NAMESPACE}' previd='{management.token}' h='{h}'/>"
+
+
+def encode_failed(condition: str, handled: int | None = None) -> str:
+    """Return `<failed/>` with a condition of RFC 6120 §8.3.3."""
+    h = "" if handled is None else f" h='{handled % _MODULUS}'"
+    return f"<failed xmlns='{NAMESPACE}'{h}><{condition} xmlns='{STANZA_ERRORS}'/></failed>"

@@ -1,39 +1,43 @@
 """The machine of one stream; see the package for its states."""
 
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import Final
 
 from sabir.protocols.xmpp.codec import (
     CLIENT,
     STREAMS,
     Decoder,
     StreamEnd,
-    attribute,
     element_of,
     encode_opening,
     encode_stanza_error,
     encode_stream_error,
 )
 from sabir.protocols.xmpp.config import XmppConfig
-from sabir.protocols.xmpp.errors import STANZA_ERRORS, StanzaError, StreamCondition, StreamError
-from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, domain_of, jid_of, parse_jid_bytes, prepare_local
-from sabir.protocols.xmpp.machine import login
+from sabir.protocols.xmpp.errors import StanzaError, StreamCondition, StreamError
+from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, domain_of, parse_jid_bytes
+from sabir.protocols.xmpp.machine import sasl, sasl2
+from sabir.protocols.xmpp.machine.login import Login, Mechanisms
 from sabir.protocols.xmpp.machine.management import NAMESPACE as MANAGEMENT
-from sabir.protocols.xmpp.machine.management import REQUEST, Management
+from sabir.protocols.xmpp.machine.management import (
+    REQUEST,
+    Management,
+    count_in,
+    encode_enabled,
+    encode_failed,
+    encode_resumed,
+    resumption_in,
+)
 from sabir.protocols.xmpp.types import (
     Acknowledged,
     ActivityChanged,
     BindRequested,
     Event,
-    LoggedIn,
-    LoginFailed,
     ManagementEnabled,
-    ResumeRequested,
     Stanza,
     StreamClosed,
     TlsRequested,
 )
-from sabir.wire.sasl.types import Challenge, Failure, ServerMechanism, Step, Success
 from sabir.wire.xml import Element, Opening, escape_attribute, escape_text
 
 TLS: Final = "urn:ietf:params:xml:ns:xmpp-tls"
@@ -48,38 +52,25 @@ _BINDING: Final = 2
 _BOUND: Final = 3
 _CLOSED: Final = 4
 
-_FEATURES_WHEN_LOGGED_IN: Final = (
-    "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
-    "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>"
+_FEATURES_WHEN_BOUND: Final = (
     "<sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/><sub xmlns='urn:xmpp:features:pre-approval'/>"
 )
-
-
-class Mechanisms(Protocol):
-    """What a connection may log in with."""
-
-    def offered(self, secure: bool, bindings: Mapping[str, bytes]) -> list[str]:
-        """Return the names to offer, strongest first."""
-
-    def mechanism(self, name: str, bindings: Mapping[str, bytes]) -> ServerMechanism | None:
-        """Return the server's side of an offered mechanism."""
+_FEATURES_WHEN_LOGGED_IN: Final = (
+    "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
+    "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>" + _FEATURES_WHEN_BOUND
+)
 
 
 class Machine:
     """One stream of a client, the server's side of it. Its bytes to send are got by `drain`."""
 
     __slots__ = (
-        "_attempts",
-        "_bindings",
         "_config",
         "_deadline_ms",
         "_decoder",
         "_domain",
-        "_exchange",
         "_heard",
-        "_login_offered",
-        "_mechanisms",
-        "_name",
+        "_login",
         "_opened",
         "_out",
         "_pinged",
@@ -110,18 +101,13 @@ class Machine:
         self.management: Management | None = None
         self._domain: str = domain
         self._config: XmppConfig = config
-        self._mechanisms: Mechanisms = mechanisms
         self._randomness: Callable[[int], bytes] = randomness
         self._decoder: Decoder = Decoder(config.max_stanza_bytes_before_login)
         self._state: int = _OPENING
         self._stopped: bool = False
         self._opened: bool = False
         self._out: list[bytes] = []
-        self._bindings: Mapping[str, bytes] = {}
-        self._login_offered: list[str] = []
-        self._exchange: login.Exchange | None = None
-        self._attempts: int = 0
-        self._name: str = ""
+        self._login: Login = Login(domain, config, mechanisms, self._out)
         self._heard: bool = False
         self._pinged: bool = False
         self._deadline_ms: int = now_ms + config.negotiation_timeout_s * 1000
@@ -203,7 +189,7 @@ class Machine:
     def secured(self, bindings: Mapping[str, bytes]) -> None:
         """Note that the connection is encrypted; `bindings` is its channel binding data by type."""
         self.secure = True
-        self._bindings = bindings
+        self._login.bindings = bindings
         self._decoder.clear()
         self._decoder.restart()
         self._state = _OPENING
@@ -223,23 +209,52 @@ class Machine:
         self._out.append(f"<iq type='error' id='{id_}'>{encode_stanza_error(error)}</iq>".encode())
         self._stopped = False
 
+    def manage(self, resumable: bool) -> str:
+        """Turn stream management on; return what tells the client so."""
+        self.management = Management(
+            self._token() if resumable else "",
+            self._config.max_unacknowledged,
+            self._config.max_unacknowledged_bytes,
+        )
+        return encode_enabled(self.management.token, self._config.resume_s)
+
+    def succeed(self, jid: Jid, results: str, now_ms: int) -> None:
+        """Let a client in by XEP-0388: with a resource that came with its login, or without one yet.
+
+        `results` tell what became of the rest that it asked for.
+        """
+        self._login.succeed(jid, results)
+        self._decoder.max_bytes = self._config.max_stanza_bytes
+        self._stopped = False
+        if jid.resource:
+            self._out.append(_features(_FEATURES_WHEN_BOUND))
+            self._bind(jid, now_ms)
+        else:
+            self._out.append(_features(_FEATURES_WHEN_LOGGED_IN))
+            self._state = _BINDING
+
+    def succeed_resumed(self, management: Management, jid: Jid, results: str, now_ms: int) -> None:
+        """Let a client in by XEP-0388 that goes on with an earlier stream (XEP-0198 §9.2)."""
+        self._login.succeed(jid, encode_resumed(management) + results)
+        self._decoder.max_bytes = self._config.max_stanza_bytes
+        self._go_on(management, jid, now_ms)
+
+    def refuse(self, condition: str, text: str) -> None:
+        """Refuse a login whose proof was good; see `Authenticated`."""
+        self._login.refuse(condition, text)
+        self._stopped = False
+
     def resume(self, management: Management, jid: Jid, now_ms: int) -> None:
         """Go on with an earlier stream: what its client has not handled is sent again (XEP-0198 §5).
 
         The session has told `management` what the client says it has handled.
         """
-        h = management.handled % 0x100000000
-        self._out.append(f"<resumed xmlns='{MANAGEMENT}' previd='{management.token}' h='{h}'/>".encode())
-        self._out.extend(management.unacknowledged())
-        self.management = management
-        self._bind(jid, now_ms)
+        self._out.append(encode_resumed(management).encode())
+        self._go_on(management, jid, now_ms)
 
     def send_resume_failed(self, handled: int | None) -> None:
         """Refuse to resume: the stream is unknown or over; the client may bind a resource instead."""
-        h = "" if handled is None else f" h='{handled % 0x100000000}'"
-        self._out.append(
-            f"<failed xmlns='{MANAGEMENT}'{h}><item-not-found xmlns='{STANZA_ERRORS}'/></failed>".encode()
-        )
+        self._out.append(encode_failed("item-not-found", handled).encode())
         self._stopped = False
 
     def fail(self, error: StreamError) -> None:
@@ -276,30 +291,27 @@ class Machine:
             )  # RFC 6120 §4.9.3.7
         if domain_of(to) != self._domain:
             raise StreamError(StreamCondition.HOST_UNKNOWN)  # RFC 6120 §4.9.3.6
+        if sender and domain_of(sender) != self._domain:
+            raise StreamError(StreamCondition.INVALID_FROM)  # RFC 6120 §4.9.3.9, XEP-0388 §2.1
         version = (element.get("version") or "0.9").partition(".")[0]
         if not version.isdecimal() or int(version[:4]) < 1:
             raise StreamError(StreamCondition.UNSUPPORTED_VERSION)  # RFC 6120 §4.9.3.25
         self.language = (element.get("xml:lang") or "").encode()[:35]
-        if self._name:
+        if self._login.name:
             self._state = _BINDING
-            self._out.append(f"<stream:features>{_FEATURES_WHEN_LOGGED_IN}</stream:features>".encode())
+            self._out.append(_features(_FEATURES_WHEN_LOGGED_IN))
         else:
             self._state = _NEGOTIATING
-            self._out.append(f"<stream:features>{self._features_before_login()}</stream:features>".encode())
+            self._login.sender = sender
+            self._out.append(_features(self._features_before_login()))
 
     def _features_before_login(self) -> str:
         tls_required = self._config.require_tls and not self.secure
         features = ""
         if not self.secure:
             features = f"<starttls xmlns='{TLS}'>{'<required/>' if tls_required else ''}</starttls>"
-        self._login_offered = []
         if not tls_required:
-            self._login_offered = self._mechanisms.offered(self.secure, self._bindings)
-            names = "".join([f"<mechanism>{name}</mechanism>" for name in self._login_offered])
-            features += f"<mechanisms xmlns='{login.NAMESPACE}'>{names}</mechanisms>"
-            if self._bindings:
-                types = "".join([f"<channel-binding{attribute('type', type_)}/>" for type_ in self._bindings])
-                features += f"<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>{types}</sasl-channel-binding>"
+            features += self._login.features(self.secure)
             if self._config.registration:
                 features += "<register xmlns='http://jabber.org/features/iq-register'/>"
         return features
@@ -312,6 +324,11 @@ class Machine:
         error = StreamError(StreamCondition.CONNECTION_TIMEOUT, text)  # RFC 6120 §4.9.3.4
         self.fail(error)
         return [StreamClosed(error)]
+
+    def _go_on(self, management: Management, jid: Jid, now_ms: int) -> None:
+        self._out.extend(management.unacknowledged())
+        self.management = management
+        self._bind(jid, now_ms)
 
     def _bind(self, jid: Jid, now_ms: int) -> None:
         self.jid = jid
@@ -354,7 +371,12 @@ class Machine:
                 events.append(ActivityChanged(stanza.name == b"active"))  # XEP-0352 §4
         elif namespace == TLS and self._state == _NEGOTIATING:
             self._start_tls(stanza, events)
-        elif namespace == login.NAMESPACE and self._state == _NEGOTIATING:
+        elif namespace == sasl2.NAMESPACE and self._state == _NEGOTIATING:
+            self._authenticate(element_of(stanza), events)
+        elif self._login.is_busy and self._state == _NEGOTIATING:
+            # XEP-0388 §2.4: nothing else may come until the login has its outcome.
+            raise StreamError(StreamCondition.POLICY_VIOLATION, "First finish the login.")
+        elif namespace == sasl.NAMESPACE and self._state == _NEGOTIATING:
             self._log_in(element_of(stanza), events)
         elif namespace or stanza.name not in (b"message", b"iq", b"presence"):
             raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE)
@@ -389,67 +411,18 @@ class Machine:
     # Login
 
     def _log_in(self, element: Element, events: list[Event]) -> None:
-        if element.name == "abort":
-            self._exchange = None
-            self._refuse_login("aborted", "", events)  # RFC 6120 §6.5.1
-        elif element.name == "auth":
-            self._begin_login(element, events)
-        elif element.name == "response" and self._exchange is not None:
-            self._step(self._exchange.respond(element.text()), events)
-        else:
-            self._refuse_login("malformed-request", "", events)
+        self._login.take(element, self.secure, events)
+        if self._login.name:
+            # RFC 6120 §6.4.6: both sides open their streams again, on the same connection.
+            self._decoder.restart()
+            self._decoder.max_bytes = self._config.max_stanza_bytes
+            self._state = _OPENING
+            self._opened = False
 
-    def _begin_login(self, auth: Element, events: list[Event]) -> None:
-        name = login.mechanism_of(auth)
-        if self._config.require_tls and not self.secure:
-            self._refuse_login("encryption-required", "Use STARTTLS first.", events)  # RFC 6120 §6.5.4
-            return
-        mechanism = self._mechanisms.mechanism(name, self._bindings) if name in self._login_offered else None
-        if mechanism is None:
-            self._refuse_login("invalid-mechanism", "", events)  # RFC 6120 §6.5.7
-            return
-        self._exchange = login.Exchange(mechanism)
-        self._step(self._exchange.start(auth.text()), events)
-
-    def _step(self, step: Step, events: list[Event]) -> None:
-        if isinstance(step, Failure):
-            condition, text = login.condition_for(step.reason)
-            self._refuse_login(condition, text, events)
-            return
-        if isinstance(step, Challenge):
-            self._out.append(login.encode_step(step))
-            return
-        self._succeed(step, events)
-
-    def _succeed(self, success: Success, events: list[Event]) -> None:
-        try:
-            own = Jid(prepare_local(success.authcid), self._domain)
-        except JidSyntaxError:
-            self._refuse_login("not-authorized", "", events)
-            return
-        if success.authzid and jid_of(success.authzid) != own:
-            self._refuse_login(
-                "invalid-authzid", "Nobody may act for another here.", events
-            )  # RFC 6120 §6.5.6
-            return
-        self._out.append(login.encode_step(success))
-        self._exchange = None
-        self._name = own.local
-        # RFC 6120 §6.4.6: both sides open their streams again, on the same connection.
-        self._decoder.restart()
-        self._decoder.max_bytes = self._config.max_stanza_bytes
-        self._state = _OPENING
-        self._opened = False
-        events.append(LoggedIn(own.local))
-
-    def _refuse_login(self, condition: str, text: str, events: list[Event]) -> None:
-        self._exchange = None
-        self._out.append(login.encode_failure(condition, text))
-        self._attempts += 1
-        events.append(LoginFailed())
-        if self._attempts >= self._config.login_attempts:
-            # RFC 6120 §6.4.5: a few attempts are allowed, then the stream ends.
-            raise StreamError(StreamCondition.POLICY_VIOLATION, "Too many failed logins.")
+    def _authenticate(self, element: Element, events: list[Event]) -> None:
+        self._login.take_extensible(element, self.secure, events)
+        if self._login.name:
+            self._stopped = True
 
     # Stream management
 
@@ -459,34 +432,17 @@ class Machine:
         if management is not None and name == b"r":
             self._out.append(management.ask())
         elif management is not None and name == b"a":
-            events.append(Acknowledged(management.acknowledge(_number(element_of(stanza).get("h")))))
+            events.append(Acknowledged(management.acknowledge(count_in(element_of(stanza)))))
         elif name == b"enable" and management is None and self._state == _BOUND:
-            self._enable(element_of(stanza), events)
+            resumable = element_of(stanza).get("resume") in ("true", "1")
+            self._out.append(self.manage(resumable).encode())
+            events.append(ManagementEnabled())
         elif name == b"resume" and self._state == _BINDING:
-            request = element_of(stanza)
             self._stopped = True
-            events.append(ResumeRequested(request.get("previd") or "", _number(request.get("h"))))
+            events.append(resumption_in(element_of(stanza)))
         else:
-            # XEP-0198 §3: in the wrong order.
-            self._out.append(
-                f"<failed xmlns='{MANAGEMENT}'>"
-                f"<unexpected-request xmlns='{STANZA_ERRORS}'/></failed>".encode()
-            )
-
-    def _enable(self, enable: Element, events: list[Event]) -> None:
-        resumable = enable.get("resume") in ("true", "1")
-        token = self._token() if resumable else ""
-        self.management = Management(
-            token, self._config.max_unacknowledged, self._config.max_unacknowledged_bytes
-        )
-        answer = f"<enabled xmlns='{MANAGEMENT}'"
-        if resumable:
-            answer += f" id='{token}' resume='true' max='{self._config.resume_s}'"
-        self._out.append((answer + "/>").encode())
-        events.append(ManagementEnabled(token))
+            self._out.append(encode_failed("unexpected-request").encode())  # XEP-0198 §3: in the wrong order
 
 
-def _number(text: str | None) -> int:
-    if text is None or not text.isdecimal() or len(text) > 10:
-        raise StreamError(StreamCondition.BAD_FORMAT, "A count is missing.")
-    return int(text)
+def _features(content: str) -> bytes:
+    return f"<stream:features>{content}</stream:features>".encode()

@@ -6,6 +6,7 @@ client behind, for another stream to resume (XEP-0198 §5).
 """
 
 from sabir.protocols.xmpp.session.client import Client
-from sabir.protocols.xmpp.session.stream import Hub, Stream
+from sabir.protocols.xmpp.session.hub import Hub
+from sabir.protocols.xmpp.session.stream import Stream
 
 __all__ = ["Client", "Hub", "Stream"]

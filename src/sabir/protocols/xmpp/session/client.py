@@ -89,6 +89,8 @@ class Client:
         self.address: bytes = escape_attribute(str(jid)).encode()
         self.address_bare: bytes = escape_attribute(str(jid.bare)).encode()
         self.language: bytes = b""
+        self.device: str = ""
+        """The id of the client's installation (XEP-0388 §2.3), empty if it gave none."""
         self.carbons: bool = False
         self.interested: bool = False
         self.blocklist: bool = False

@@ -1,0 +1,86 @@
+"""SASL in the words of XEP-0388, and what may come in the same breath: XEP-0386 and XEP-0198 §9."""
+
+import base64
+import re
+from typing import Final
+
+from sabir.protocols.xmpp.errors import StreamError
+from sabir.protocols.xmpp.machine import sasl
+from sabir.protocols.xmpp.machine.management import NAMESPACE as MANAGEMENT
+from sabir.protocols.xmpp.machine.management import resumption_in
+from sabir.protocols.xmpp.types import Authentication, Binding
+from sabir.wire.xml import Element, escape_text
+
+NAMESPACE: Final = "urn:xmpp:sasl:2"
+BIND: Final = "urn:xmpp:bind:0"
+CARBONS: Final = "urn:xmpp:carbons:2"
+ACTIVITY: Final = "urn:xmpp:csi:0"
+
+INLINE: Final = (
+    f"<inline><bind xmlns='{BIND}'><inline>"
+    f"<feature var='{CARBONS}'/><feature var='{ACTIVITY}'/><feature var='{MANAGEMENT}'/>"
+    f"</inline></bind><sm xmlns='{MANAGEMENT}'/></inline>"
+)
+"""What may be asked for with a login (XEP-0388 §2.1, XEP-0386 §3.1, XEP-0198 §9.2)."""
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+_MAX_WORDS: Final = 100
+"""Characters that are kept of what a client says of itself."""
+
+
+def asked_in(authenticate: Element) -> Authentication | None:
+    """Return what `<authenticate/>` asks for, None if it is malformed."""
+    agent = authenticate.find("user-agent", NAMESPACE)
+    device = "" if agent is None else (agent.get("id") or "").lower()
+    if device and not _UUID.match(device):
+        return None  # XEP-0388 §2.3: the id is a UUID
+    resume = authenticate.find("resume", MANAGEMENT)
+    bind = authenticate.find("bind", BIND)
+    try:
+        return Authentication(
+            device=device,
+            software=_words(agent, "software"),
+            model=_words(agent, "device"),
+            resume=None if resume is None else resumption_in(resume),
+            bind=None if bind is None else _binding(bind),
+        )
+    except StreamError:
+        return None
+
+
+def _words(agent: Element | None, name: str) -> str:
+    return "" if agent is None else (agent.child_text(name, NAMESPACE) or "").strip()[:_MAX_WORDS]
+
+
+def _binding(bind: Element) -> Binding:
+    management = bind.find("enable", MANAGEMENT)
+    return Binding(
+        tag=(bind.child_text("tag", BIND) or "").strip(),
+        carbons=bind.find("enable", CARBONS) is not None,
+        inactive=bind.find("inactive", ACTIVITY) is not None,
+        managed=management is not None,
+        resumable=management is not None and management.get("resume") in ("true", "1"),
+    )
+
+
+def encode_challenge(data: bytes) -> bytes:
+    """Return `<challenge/>`."""
+    return f"<challenge xmlns='{NAMESPACE}'>{base64.b64encode(data).decode()}</challenge>".encode()
+
+
+def encode_success(data: bytes, address: str, results: str) -> bytes:
+    """Return `<success/>` with the mechanism's last word and the results of what was asked for with it."""
+    more = f"<additional-data>{base64.b64encode(data).decode()}</additional-data>" if data else ""
+    who = f"<authorization-identifier>{escape_text(address)}</authorization-identifier>"
+    return f"<success xmlns='{NAMESPACE}'>{more}{who}{results}</success>".encode()
+
+
+def encode_failure(condition: str, text: str) -> bytes:
+    """Return `<failure/>` with a condition of RFC 6120 §6.5."""
+    words = f"<text>{escape_text(text)}</text>" if text else ""
+    return f"<failure xmlns='{NAMESPACE}'><{condition} xmlns='{sasl.NAMESPACE}'/>{words}</failure>".encode()
+
+
+def encode_bound(results: str) -> str:
+    """Return `<bound/>` with what became of the features that were asked for with the resource."""
+    return f"<bound xmlns='{BIND}'>{results}</bound>"
