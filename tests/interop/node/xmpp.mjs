@@ -14,7 +14,12 @@ function heard(entity, wanted) {
 
 async function begin(username) {
   const entity = client({ service: `xmpp://127.0.0.1:${port}`, domain, username, password, resource: "node" });
+  let online = false;
+  entity.on("online", () => (online = true));
   entity.on("error", (error) => {
+    // Compat: @xmpp/client 0.14.0: it starts to wait for the server's opening once its own is written. On loopback that
+    // is too late now and then, and it complains two seconds after it was missed; the login has long been through.
+    if (online && error.name === "TimeoutError") return;
     console.error(`${username}: ${error}`);
     process.exit(1);
   });
