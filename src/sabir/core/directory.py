@@ -171,6 +171,8 @@ class Directory:
             conversation.config = msgspec.msgpack.decode(row.value, type=RoomConfig)
         elif row.type == "topic":
             conversation.topic = msgspec.msgpack.decode(row.value, type=Topic)
+        elif row.type == "nick":
+            conversation.set_registered(ActorId(int(row.key)), row.value.decode())
         elif row.type == "ban.mask":
             conversation.ban_masks[row.key] = msgspec.msgpack.decode(row.value, type=BanMask)
 

@@ -66,6 +66,14 @@ def is_member(conversation: Conversation, actor: Actor) -> bool:
     return member.role >= Role.MEMBER or member.membership in (Membership.JOIN, Membership.INVITE)
 
 
+def needs_approval(conversation: Conversation, actor: Actor) -> bool:
+    """Return whether an admin must agree to `actor` belonging to the room: others may do less there, or are muted."""
+    if is_member(conversation, actor):
+        return False
+    config = conversation.config
+    return config.members_only or config.moderated or conversation.role_of(actor.id) is Role.VISITOR
+
+
 def is_visible(conversation: Conversation, actor: Actor) -> bool:
     """Return whether `actor` may know that the room exists.
 

@@ -327,3 +327,15 @@ def test_a_room_of_another_protocol_is_shown_under_account_names(net: Net) -> No
     net.world.join(stranger, "lobby", "Bobby")
 
     assert ada.took() == [":bob!bob@irc.example JOIN #lobby"]
+
+
+def test_operators_are_told_who_asks_to_be_a_member(net: Net) -> None:
+    ada, bob = net.login("ada"), net.login("bob")
+    ada.send("JOIN #lobby", "MODE #lobby +i")
+    room = net.services.rooms.find("lobby")
+    assert room is not None
+
+    net.services.registration.ask(bob.session, room, "bob", lambda _: None, lambda _: None)
+    net.run()
+
+    assert ada.took() == [f"{S} 710 ada #lobby bob!bob@irc.example :has asked to be a member"]

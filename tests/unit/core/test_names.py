@@ -24,6 +24,8 @@ from sabir.core.names import is_nick, skeleton
         "a\u3164da",
         "a\u200bda",
         "a\U000e0100da",
+        "\u0430da",
+        "\u0410d\u03b1",
     ],
 )
 def test_a_nick_that_looks_like_another_is_taken_for_it(nick: str) -> None:

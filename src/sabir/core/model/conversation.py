@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from sabir.core.model.actor import Account, Actor
 from sabir.core.model.ids import ActorId, ConversationId
+from sabir.core.names import skeleton
 
 if TYPE_CHECKING:
     from sabir.core.ports import Session
+
+
+# Most conversations are not rooms, and most rooms have none.
+_NO_NICKS: Final[dict[ActorId, str]] = {}
+_NOBODY: Final[dict[str, ActorId]] = {}
 
 
 class ConversationKind(Enum):
@@ -197,6 +203,21 @@ class Conversation:
         self.nicks: dict[str, ActorId] = {}
         """Who has a nick, by its `core.names.skeleton`."""
         self.listeners: dict[Session, Attendee] = {}
+        self.registered: dict[ActorId, str] = _NO_NICKS
+        """The nicks that members have for themselves; to be changed by `set_registered` only."""
+        self.reserved: dict[str, ActorId] = _NOBODY
+        """Who those are, by the skeleton of the nick."""
+
+    def set_registered(self, actor_id: ActorId, nick: str | None) -> None:
+        """Let `nick` be for `actor_id` alone; None gives it free."""
+        if self.registered is _NO_NICKS:
+            self.registered, self.reserved = {}, {}
+        before = self.registered.pop(actor_id, None)
+        if before is not None:
+            self.reserved.pop(skeleton(before), None)
+        if nick is not None:
+            self.registered[actor_id] = nick
+            self.reserved[skeleton(nick)] = actor_id
 
     def set_member(self, actor: Actor, member: Member | None) -> None:
         """Put in what `actor` is to the conversation, or take it out."""

@@ -90,6 +90,15 @@ class MemberListed:
 
 
 @dataclass(frozen=True, slots=True)
+class MembershipAsked:
+    """`actor` wants to be a member, and to be called `nick`; for admins' sessions."""
+
+    conversation: Conversation
+    actor: Actor
+    nick: str
+
+
+@dataclass(frozen=True, slots=True)
 class RoomConfigured:
     """The configuration or the ban masks of a room changed; `native` is the log entry's."""
 
@@ -248,6 +257,7 @@ Signal = (
     | AttendeeChanged
     | Departed
     | MemberListed
+    | MembershipAsked
     | RoomConfigured
     | Invited
     | PresenceChanged

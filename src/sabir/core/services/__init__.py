@@ -23,6 +23,7 @@ from sabir.core.services.messaging import Messaging
 from sabir.core.services.moderation import Moderation
 from sabir.core.services.presence import Presences
 from sabir.core.services.reads import Reads
+from sabir.core.services.registration import Registration
 from sabir.core.services.relays import Relays
 from sabir.core.services.rooms import Rooms
 from sabir.core.services.roster import Roster
@@ -46,6 +47,7 @@ class Services:
     moderation: Moderation
     presences: Presences
     reads: Reads
+    registration: Registration
     relays: Relays
     rooms: Rooms
     roster: Roster
@@ -83,6 +85,7 @@ def assemble(
     posts = Pace(clock, policy.posts_per_s, policy.posts_burst, limited=limited)
     signals = Pace(clock, policy.signals_per_s, policy.signals_burst, limited=limited)
     rooms = Rooms(log, directory, sessions, delivery, policy, signals, secret)
+    moderation = Moderation(log, directory, sessions, rooms, signals)
     return Services(
         domain=domain,
         clock=clock,
@@ -95,9 +98,10 @@ def assemble(
         devices=Devices(log, directory, sessions, delivery, store, scheduler),
         history=History(directory, store, domain),
         messaging=Messaging(log, directory, delivery, store, policy, posts),
-        moderation=Moderation(log, directory, sessions, rooms, signals),
+        moderation=moderation,
         presences=presences,
         reads=Reads(log, directory, sessions, store, signals),
+        registration=Registration(log, sessions, rooms, moderation, signals, domain),
         relays=Relays(directory, sessions, signals),
         rooms=rooms,
         roster=Roster(log, directory, sessions, presences),

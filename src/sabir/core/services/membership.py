@@ -5,7 +5,7 @@ from __future__ import annotations
 from sabir.core.directory import member_row
 from sabir.core.log import Log
 from sabir.core.model.actor import Actor
-from sabir.core.model.changes import SpanRow
+from sabir.core.model.changes import SpanRow, StateRow
 from sabir.core.model.conversation import Attendee, Conversation, Member, Membership, Role
 from sabir.core.model.event import Kind
 from sabir.core.model.state import MemberChanged, encode_state
@@ -40,6 +40,8 @@ def end_membership(
     conversation.set_member(actor, None if row.gone else after)
     log.undo(lambda: conversation.set_member(actor, member))
     log.change(row)
+    if row.gone:
+        release(log, conversation, actor)
     entry = MemberChanged(actor.id, nick, Membership.LEAVE, role, member.role, actor.id, nick, reason)
     event = log.enter_state(conversation, actor.id, nick, Kind.MEMBER, encode_state(entry))
     if member.since:
@@ -54,6 +56,22 @@ def span_row(conversation: Conversation, member: Member, to_position: int) -> Sp
         from_position=member.since,
         to_position=to_position,
     )
+
+
+def release(log: Log, conversation: Conversation, actor: Actor) -> None:
+    """Let others use the nick that `actor` had for itself in a room, if any, while an item forms."""
+    before = conversation.registered.get(actor.id)
+    if before is not None:
+        conversation.set_registered(actor.id, None)
+        log.undo(lambda: conversation.set_registered(actor.id, before))
+        row = nick_row(conversation, actor, "")
+        row.gone = True
+        log.change(row)
+
+
+def nick_row(conversation: Conversation, actor: Actor, nick: str) -> StateRow:
+    """Return the row of a nick that is for `actor` alone."""
+    return StateRow(conversation_id=conversation.id, type="nick", key=str(actor.id), value=nick.encode())
 
 
 def take_out(conversation: Conversation, attendee: Attendee) -> None:

@@ -6,6 +6,7 @@ Topic, roles, kicks, bans, invitations, configuration, its end.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -38,13 +39,26 @@ from sabir.core.model.state import (
 )
 from sabir.core.pace import Pace
 from sabir.core.ports import Session
-from sabir.core.services.membership import span_row
+from sabir.core.services.membership import release, span_row
 from sabir.core.services.rooms import Rooms
 
 MAX_MASKS = 256
 MAX_TOPIC = 2_000
 Then = Callable[[], None]
 Refused = Callable[[Refusal], None]
+
+
+class RoleChange(NamedTuple):
+    """A change of role that was formed; `effective` is what the attendee could do before."""
+
+    target: Actor
+    role: Role
+    old_role: Role
+    effective: Role
+    attendee: Attendee | None
+    by_nick: str
+    reason: str
+    event: Event
 
 
 class Moderation:
@@ -73,7 +87,7 @@ class Moderation:
             refusal = refusal or self._pace.take(session.actor.id)
             if refusal is not None:
                 return refusal
-            nick = self._nick(conversation, session.actor)
+            nick = self.nick_of(conversation, session.actor)
             native = encode_state(TopicChanged(text, nick))
             event = log.enter_state(conversation, session.actor.id, nick, Kind.TOPIC, native)
             before = conversation.topic
@@ -118,7 +132,7 @@ class Moderation:
             refusal = policy.may_moderate(conversation, session.actor, target)
             if refusal is not None:
                 return refusal
-            by = self._nick(conversation, session.actor)
+            by = self.nick_of(conversation, session.actor)
             self._rooms.remove(log, conversation, attendee)
             role = conversation.role_of(target.id)
             entry = MemberChanged(
@@ -162,7 +176,7 @@ class Moderation:
 
         `session` None: an operator.
         """
-        made: list[tuple[Role, Role, Attendee | None, str, Event]] = []
+        made: list[RoleChange] = []
 
         def form(log: Log) -> Refusal | None:
             actor = target if session is None else session.actor
@@ -173,42 +187,76 @@ class Moderation:
                 refusal = self._rooms.may_own(target)
             if refusal is not None:
                 return refusal
-            by = "" if session is None else self._nick(conversation, actor)
-            old = conversation.role_of(target.id)
-            attendee = conversation.attendees.get(target.id)
-            effective = Role.NONE if attendee is None else attendee.role
-            nick = target.name if attendee is None else attendee.nick
-            member = conversation.members.get(target.id)
-            membership = Membership.INVITE if member is None else member.membership
-            if role is Role.BANNED:
-                membership = Membership.BAN
-            elif membership is Membership.BAN or (role is Role.NONE and membership is Membership.INVITE):
-                membership = Membership.LEAVE
-            entry = MemberChanged(target.id, nick, membership, role, old, actor.id, by, reason)
-            event = self._enter(log, conversation, actor, by, entry)
-            self._put(log, conversation, target, role, membership, nick, reason, event)
-            if attendee is not None:
-                self._apply(log, conversation, attendee)
-            made.append((old, effective, attendee, by, event))
+            by = "" if session is None else self.nick_of(conversation, actor)
+            made.append(self.form_role(log, conversation, actor, target, by, role, reason))
             log.undo(made.clear)
             return None
 
         def done() -> None:
-            old, effective, attendee, by, event = made[0]
             then()
-            if attendee is None:
-                listed = MemberListed(conversation, target, role, old, by, reason)
-                self._rooms.tell(conversation, listed)
-            elif role is Role.BANNED:
-                self._rooms.expel(conversation, attendee, Cause.BANNED, by, reason)
-            elif target.id not in conversation.attendees and not attendee.entered:
-                self._rooms.expel(conversation, attendee, Cause.REVOKED, by, reason)
-            else:
-                told = AttendeeChanged(conversation, attendee, attendee.nick, effective, by, reason)
-                self._rooms.tell(conversation, told)
-            self._rooms.deliver(conversation, event)
+            self.tell_role(conversation, made[0])
 
         self._log.append(Operation(form, done, refused))
+
+    def form_role(
+        self,
+        log: Log,
+        conversation: Conversation,
+        actor: Actor,
+        target: Actor,
+        by_nick: str,
+        role: Role,
+        reason: str,
+    ) -> RoleChange:
+        """Give `target` a stored role while an item forms; whoever may not has been refused. `tell_role` follows."""
+        old = conversation.role_of(target.id)
+        attendee = conversation.attendees.get(target.id)
+        effective = Role.NONE if attendee is None else attendee.role
+        nick = target.name if attendee is None else attendee.nick
+        member = conversation.members.get(target.id)
+        membership = Membership.INVITE if member is None else member.membership
+        if role is Role.BANNED:
+            membership = Membership.BAN
+        elif membership is Membership.KNOCK:
+            membership = Membership.INVITE if role >= Role.MEMBER else Membership.LEAVE
+        elif membership is Membership.BAN or (role is Role.NONE and membership is Membership.INVITE):
+            membership = Membership.LEAVE
+        entry = MemberChanged(target.id, nick, membership, role, old, actor.id, by_nick, reason)
+        event = self._enter(log, conversation, actor, by_nick, entry)
+        self._put(log, conversation, target, role, membership, nick, reason, event)
+        if role < Role.MEMBER:
+            release(log, conversation, target)
+        if attendee is not None:
+            self._apply(log, conversation, attendee)
+        return RoleChange(target, role, old, effective, attendee, by_nick, reason, event)
+
+    def tell_role(self, conversation: Conversation, change: RoleChange) -> None:
+        """Tell everyone concerned of a change of role that is durable."""
+        target, attendee, by, reason = change.target, change.attendee, change.by_nick, change.reason
+        if attendee is None:
+            self._rooms.tell(
+                conversation, MemberListed(conversation, target, change.role, change.old_role, by, reason)
+            )
+        elif change.role is Role.BANNED:
+            self._rooms.expel(conversation, attendee, Cause.BANNED, by, reason)
+        elif target.id not in conversation.attendees and not attendee.entered:
+            self._rooms.expel(conversation, attendee, Cause.REVOKED, by, reason)
+        else:
+            told = AttendeeChanged(conversation, attendee, attendee.nick, change.effective, by, reason)
+            self._rooms.tell(conversation, told)
+        self._rooms.deliver(conversation, change.event)
+
+    def knock(self, log: Log, conversation: Conversation, actor: Actor, nick: str) -> None:
+        """Note that `actor` asks to be a member called `nick`, while an item forms."""
+        role = conversation.role_of(actor.id)
+        entry = MemberChanged(actor.id, nick, Membership.KNOCK, role, role, actor.id, nick)
+        event = self._enter(log, conversation, actor, nick, entry)
+        self._put(log, conversation, actor, role, Membership.KNOCK, nick, "", event)
+
+    def nick_of(self, conversation: Conversation, actor: Actor) -> str:
+        """Return under which nick `actor` does something in a room."""
+        attendee = conversation.attendees.get(actor.id)
+        return actor.name if attendee is None else attendee.nick
 
     def invite(
         self,
@@ -231,20 +279,22 @@ class Moderation:
             refusal = refusal or self._pace.take(session.actor.id)
             if refusal is not None:
                 return refusal
-            if target.id not in conversation.members:
-                by = self._nick(conversation, session.actor)
+            member = conversation.members.get(target.id)
+            if member is None or member.membership is Membership.KNOCK:
+                role = Role.NONE if member is None else member.role
+                by = self.nick_of(conversation, session.actor)
                 entry = MemberChanged(
                     target.id,
                     target.name,
                     Membership.INVITE,
-                    Role.NONE,
-                    Role.NONE,
+                    role,
+                    role,
                     session.actor.id,
                     by,
                     reason,
                 )
                 event = self._enter(log, conversation, session.actor, by, entry)
-                self._put(log, conversation, target, Role.NONE, Membership.INVITE, target.name, "", event)
+                self._put(log, conversation, target, role, Membership.INVITE, target.name, "", event)
                 made.append(event)
                 log.undo(made.clear)
             return None
@@ -282,7 +332,7 @@ class Moderation:
             if conversation.destroyed:
                 return Refusal.ROOM_GONE
             if session is not None:
-                actor_id, by = session.actor.id, self._nick(conversation, session.actor)
+                actor_id, by = session.actor.id, self.nick_of(conversation, session.actor)
                 if policy.effective_role(conversation, session.actor) < Role.MODERATOR:
                     return Refusal.ROLE_TOO_LOW
                 if policy.effective_role(conversation, session.actor) < Role.OWNER and not _is_mode_change(
@@ -346,7 +396,7 @@ class Moderation:
                 return None
             if added and len(conversation.ban_masks) >= MAX_MASKS:
                 return Refusal.TOO_MANY
-            by = self._nick(conversation, session.actor)
+            by = self.nick_of(conversation, session.actor)
             before = dict(conversation.ban_masks)
             log.undo(lambda: setattr(conversation, "ban_masks", before))
             mask = BanMask(pattern, by, log.now_ms)
@@ -369,7 +419,7 @@ class Moderation:
 
         def done() -> None:
             then()
-            by = self._nick(conversation, session.actor)
+            by = self.nick_of(conversation, session.actor)
             self._rooms.tell(conversation, RoomConfigured(conversation, by, ((pattern, added),)))
 
         self._log.append(Operation(form, done, refused))
@@ -451,10 +501,6 @@ class Moderation:
         revoked = conversation.config.members_only and not policy.is_member(conversation, actor)
         if attendee.role is Role.BANNED or revoked:
             self._rooms.remove(log, conversation, attendee)
-
-    def _nick(self, conversation: Conversation, actor: Actor) -> str:
-        attendee = conversation.attendees.get(actor.id)
-        return actor.name if attendee is None else attendee.nick
 
 
 def _is_mode_change(old: RoomConfig, new: RoomConfig) -> bool:

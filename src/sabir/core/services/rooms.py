@@ -252,7 +252,7 @@ class Rooms:
             attendee = conversation.attendees.get(session.actor.id)
             if attendee is None:
                 return Refusal.NOT_ATTENDING
-            refusal = self._check_nick(conversation, session.actor, nick) or self._pace.take(session.actor.id)
+            refusal = self.check_nick(conversation, session.actor, nick) or self._pace.take(session.actor.id)
             if refusal is not None:
                 return refusal
             old = attendee.nick
@@ -435,7 +435,7 @@ class Rooms:
             return Joined(conversation, present, created=False, first=False)
         refusal = policy.may_join(conversation, actor, key, address, self._config.max_attendees)
         if refusal is None:
-            refusal = self._check_nick(conversation, actor, nick)
+            refusal = self.check_nick(conversation, actor, nick)
         refusal = refusal or self._check_count(actor)
         if refusal is not None:
             return refusal
@@ -488,20 +488,23 @@ class Rooms:
             if not attended:
                 del self._attended[attendee.actor.id]
 
-    def _check_nick(self, conversation: Conversation, actor: Actor, nick: str) -> Refusal | None:
-        """Refuse nicks that are in use or that are the account name of somebody else, or look like that.
+    def check_nick(self, conversation: Conversation, actor: Actor, nick: str) -> Refusal | None:
+        """Refuse nicks that are in use, reserved, or the account name of somebody else, or look like that.
 
         Nobody can pose as another. Who has a nick already keeps it when an account of that name is made, until
         the next change of nick or join.
         """
-        if conversation.nicks.get(skeleton(nick), actor.id) != actor.id:
+        plain = skeleton(nick)
+        if conversation.nicks.get(plain, actor.id) != actor.id:
             return Refusal.NICK_IN_USE
+        if conversation.reserved.get(plain, actor.id) != actor.id and skeleton(actor.name) != plain:
+            return Refusal.NICK_IN_USE  # one's own name is one's own everywhere
         return self._check_namesake(actor, nick)
 
     def _check_namesake(self, actor: Actor, nick: str) -> Refusal | None:
         if not is_nick(nick):
             return Refusal.NICK_INVALID
-        namesake = self._directory.account(skeleton(nick))
+        namesake = self._directory.account(fold(nick)) or self._directory.account(skeleton(nick))
         if namesake is not None and namesake.actor is not actor:
             return Refusal.NICK_IN_USE
         return None

@@ -16,6 +16,7 @@ from sabir.core.model.signals import (
     Departed,
     Invited,
     MemberListed,
+    MembershipAsked,
     PresenceChanged,
     ReadMarked,
     Receipt,
@@ -65,6 +66,11 @@ def show(client: Client, signal: Signal) -> None:  # one case per signal, and so
         case Invited():
             channel = client.network.scribe.channel(signal.conversation)
             client.event_line(signal.by, f"INVITE {client.machine.nick} {channel}")
+        case MembershipAsked():
+            # Modern servers tell operators of a KNOCK by numeric 710 (RPL_KNOCK).
+            channel = client.network.scribe.channel(signal.conversation)
+            mask = client.network.scribe.mask_of(signal.actor)
+            client.server_line(f"710 {client.machine.nick} {channel} {mask} :has asked to be a member")
         case Typing():
             _typing(client, signal)
         case ReadMarked():

@@ -18,6 +18,7 @@ from sabir.core.model.signals import (
     Departed,
     Invited,
     MemberListed,
+    MembershipAsked,
     PresenceChanged,
     ReadMarked,
     Receipt,
@@ -465,6 +466,7 @@ class Client:
                 | AttendeeChanged()
                 | Departed()
                 | MemberListed()
+                | MembershipAsked()
                 | RoomConfigured()
                 | Invited()
                 | Whispered()

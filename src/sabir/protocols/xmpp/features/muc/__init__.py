@@ -14,6 +14,7 @@ from sabir.core.model.signals import (
     Departed,
     Invited,
     MemberListed,
+    MembershipAsked,
     Receipt,
     Relayed,
     RoomConfigured,
@@ -22,7 +23,7 @@ from sabir.core.model.signals import (
 )
 from sabir.protocols.xmpp.codec import element_of
 from sabir.protocols.xmpp.features.context import Context, Iq, Place
-from sabir.protocols.xmpp.features.muc import attending, inviting, rendering, requests, speaking
+from sabir.protocols.xmpp.features.muc import attending, inviting, registering, rendering, requests, speaking
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.types import Stanza
 
@@ -32,6 +33,7 @@ RoomSignal = (
     | Departed
     | Invited
     | MemberListed
+    | MembershipAsked
     | Receipt
     | Relayed
     | RoomConfigured
@@ -82,6 +84,8 @@ def show(context: Context, signal: RoomSignal) -> None:
             attending.show_departure(context, signal)
         case MemberListed():
             attending.show_listed(context, signal)
+        case MembershipAsked():
+            registering.show(context, signal)
         case RoomConfigured():
             attending.show_configured(context, signal)
         case Invited():

@@ -108,7 +108,7 @@ def _affiliated(place: Place, room: Conversation, affiliation: str) -> list[str]
             continue
         attributes = f" affiliation='{affiliation}' jid='{escape_attribute(address)}'"
         attendee = room.attendees.get(member.actor.id)
-        nick = member.nick if attendee is None else attendee.nick
+        nick = room.registered.get(member.actor.id) or (member.nick if attendee is None else attendee.nick)
         if nick and affiliation != "outcast":
             attributes += f" nick='{escape_attribute(nick)}'"  # XEP-0045 §17.4 rule 6
         reason = f"<reason>{escape_text(member.reason)}</reason>" if member.reason else ""

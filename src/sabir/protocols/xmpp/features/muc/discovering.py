@@ -32,6 +32,7 @@ ROOM: Final = (
     "http://jabber.org/protocol/muc#request",
     "http://jabber.org/protocol/muc#self-ping-optimization",
     "http://jabber.org/protocol/muc#stable_id",
+    "jabber:iq:register",
     "urn:xmpp:mam:2",
     "urn:xmpp:mam:2#extended",
     "urn:xmpp:message-moderate:1",
@@ -107,7 +108,9 @@ def _own_nick(context: Context, iq: Iq, room: Conversation) -> None:
         raise Refused(FORBIDDEN)
     attendee = room.attendees.get(context.actor.id)
     member = room.members.get(context.actor.id)
-    nick = attendee.nick if attendee is not None else "" if member is None else member.nick
+    nick = room.registered.get(context.actor.id, "")
+    if not nick:
+        nick = attendee.nick if attendee is not None else "" if member is None else member.nick
     identity = (
         f"<identity category='conference' type='text' name='{escape_attribute(nick)}'/>" if nick else ""
     )

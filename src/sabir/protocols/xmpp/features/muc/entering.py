@@ -8,7 +8,7 @@ from sabir.core.model.event import Event, Kind
 from sabir.core.ports import Page, PageQuery
 from sabir.core.services.rooms import Joined
 from sabir.protocols.xmpp.features.context import Context, Ticket
-from sabir.protocols.xmpp.features.muc import occupants
+from sabir.protocols.xmpp.features.muc import occupants, registering
 from sabir.protocols.xmpp.features.muc.names import MUC, sender
 from sabir.protocols.xmpp.features.muc.rendering import delay, message_of
 from sabir.protocols.xmpp.features.muc.roomconfig import MOST_HISTORY
@@ -100,6 +100,7 @@ def _welcome(context: Context, joined: Joined, nick: str, wanted: Wanted) -> Non
     most = min(wanted.stanzas, room.config.max_history)
     if wanted.is_nothing or most == 0 or room.head_position == 0:
         _send_subject(context, room)
+        registering.show_waiting(context, room)
         return
     context.joining[room.id] = []
     query = PageQuery(
@@ -142,6 +143,7 @@ def _catch_up(context: Context, room: Conversation) -> None:
     """Send the subject, then what was said while the history was read (XEP-0045 §7.1)."""
     waiting: list[Event] = context.joining.pop(room.id, [])
     _send_subject(context, room)
+    registering.show_waiting(context, room)
     for event in waiting:
         context.session.deliver(room, event)
 

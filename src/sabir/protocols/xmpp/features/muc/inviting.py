@@ -9,6 +9,7 @@ from sabir.protocols.xmpp.codec import element_of
 from sabir.protocols.xmpp.errors import BAD_REQUEST, ITEM_NOT_FOUND, stanza_error_for
 from sabir.protocols.xmpp.features import forms
 from sabir.protocols.xmpp.features.context import Context
+from sabir.protocols.xmpp.features.muc import registering
 from sabir.protocols.xmpp.features.muc.names import (
     USER,
     account_name_of,
@@ -39,6 +40,8 @@ def take(context: Context, stanza: Stanza, room: Conversation) -> None:
         fields = forms.read(form)  # a refusal is the stanza's
         if forms.first(fields, forms.FORM_TYPE) == REQUEST:
             context.run(lambda: _voice(context, stanza, room, fields))
+        elif forms.first(fields, forms.FORM_TYPE) == registering.FORM_TYPE:
+            context.run(lambda: registering.answer(context, stanza, room, fields))
         else:
             context.refuse(stanza, BAD_REQUEST)
     else:

@@ -16,7 +16,14 @@ from sabir.protocols.xmpp.errors import (
 )
 from sabir.protocols.xmpp.features import disco, mam, ping, vcard
 from sabir.protocols.xmpp.features.context import Context, Iq
-from sabir.protocols.xmpp.features.muc import admin, archive, configuring, discovering, moderating
+from sabir.protocols.xmpp.features.muc import (
+    admin,
+    archive,
+    configuring,
+    discovering,
+    moderating,
+    registering,
+)
 from sabir.protocols.xmpp.features.muc.names import ADMIN, OWNER, find_room, sender
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.types import Stanza
@@ -29,6 +36,7 @@ _ROOM: Final[dict[tuple[str, str], tuple[RoomHandler | None, RoomHandler | None]
     (ADMIN, "query"): (admin.take, admin.take),
     (OWNER, "query"): (configuring.take, configuring.take),
     (moderating.NAMESPACE, "moderate"): (None, moderating.moderate),
+    (registering.REGISTER, "query"): (registering.get, registering.set_),
     (mam.NAMESPACE, "query"): (archive.form, archive.query),
     (mam.NAMESPACE, "metadata"): (archive.metadata, None),
 }
