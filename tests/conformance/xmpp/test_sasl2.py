@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -415,3 +416,32 @@ def test_a_client_may_send_its_login_and_all_that_follows_in_one_piece(server: X
     assert identity(success).startswith("romeo@localhost/")
     assert features.name == "features"
     assert (pong.get("type"), pong.get("id")) == ("result", "1")
+
+
+# Downgrades
+
+
+@pytest.mark.spec("XEP-0440 §2")
+@pytest.mark.spec("XEP-0474 §5.1")
+def test_a_client_can_tell_that_nothing_of_what_we_offer_was_hidden(server: XmppServer) -> None:
+    caller = Caller(server)
+    binding = caller.features.find("sasl-channel-binding", "urn:xmpp:sasl-cb:0")
+    offered = caller.features.find("authentication", SASL2)
+    assert binding is not None
+    assert offered is not None
+    types = sorted(each.get("type") or "" for each in binding.elements())
+    names = sorted(each.text() for each in offered.find_all("mechanism", SASL2))
+
+    _, (challenge,) = caller.begin("SCRAM-SHA-256", "romeo")
+
+    shown = hashlib.sha256(f"{chr(30).join(names)}\x1f{chr(30).join(types)}".encode()).digest()
+    assert types == ["tls-server-end-point"]
+    assert base64.b64decode(challenge.text()).endswith(b",h=" + base64.b64encode(shown))
+
+
+@pytest.mark.spec("XEP-0440 §3")
+def test_a_client_that_was_not_shown_that_we_can_bind_is_refused(server: XmppServer) -> None:
+    _, (failure,) = Caller(server).begin("SCRAM-SHA-256", "romeo", bindings=BINDINGS, plus_offered=False)
+
+    assert condition(failure) == "not-authorized"
+    assert "middle" in (failure.child_text("text", SASL2) or "")

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Final
 
-from sabir.wire.sasl.credentials import DEFAULT_ITERATIONS, HASHES
+from sabir.wire.sasl.credentials import DEFAULT_ITERATIONS, HASHES, salted_password
 from sabir.wire.sasl.messages import ScramSyntaxError, encode_name, parse_server_first
 from sabir.wire.sasl.saslprep import saslprep
 from sabir.wire.sasl.types import ClientMechanism, SaslClientError
@@ -125,7 +125,7 @@ class ScramClient:
             raise SaslClientError("the server did not extend our nonce")
         if not DEFAULT_ITERATIONS <= first.iterations <= MAX_ITERATIONS:
             raise SaslClientError("an iteration count that is too weak or too costly")
-        salted = hashlib.pbkdf2_hmac(self._hash, self._password.encode(), first.salt, first.iterations)
+        salted = salted_password(self._hash, self._password, first.salt, first.iterations)
         client_key = hmac.digest(salted, b"Client Key", self._hash)
         stored_key = hashlib.new(self._hash, client_key).digest()
         binding = base64.b64encode(self._gs2_header + self._binding).decode()

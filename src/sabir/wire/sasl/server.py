@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Final, assert_never
 
@@ -40,19 +40,30 @@ def server_mechanism(
     secret: bytes,
     bindings: Mapping[str, bytes] | None = None,
     fake_iterations: int = DEFAULT_ITERATIONS,
+    advertised: bytes = b"",
 ) -> ServerMechanism | None:
     """Return the server's side of mechanism `name`, or None if there is no such mechanism here.
 
     `lookup` finds the verifiers of this mechanism (for PLAIN: of any). `bindings`: the channel binding data
     of the connection by type (`tls-exporter`, `tls-server-end-point`): pass them whenever a `-PLUS` mechanism
     was offered, also to the mechanisms without it, which then notice a downgrade. `secret` and
-    `fake_iterations` shape the answers for unknown names.
+    `fake_iterations` shape the answers for unknown names. `advertised` is what the server offered, as
+    `advertisement` writes it, for the client to compare with what it was shown.
     """
     if name == "PLAIN":
         return PlainServer(lookup, secret, fake_iterations)
     if name.removesuffix("-PLUS") not in HASHES or (name.endswith("-PLUS") and not bindings):
         return None
-    return ScramServer(name, lookup, secret, bindings or {}, fake_iterations=fake_iterations)
+    return ScramServer(
+        name, lookup, secret, bindings or {}, fake_iterations=fake_iterations, advertised=advertised
+    )
+
+
+def advertisement(mechanisms: Iterable[str], bindings: Iterable[str]) -> bytes:
+    """Return what is hashed against downgrades: the mechanisms, and the types of channel binding if there are any."""
+    text = "\x1e".join(sorted(mechanisms))  # XEP-0474 §5.1
+    types = "\x1e".join(sorted(bindings))
+    return f"{text}\x1f{types}".encode() if types else text.encode()
 
 
 class PlainServer:
@@ -119,7 +130,9 @@ class ScramServer:
         *,
         nonce: str | None = None,
         fake_iterations: int = DEFAULT_ITERATIONS,
+        advertised: bytes = b"",
     ) -> None:
+        self._advertised = advertised
         self._plus = name.endswith("-PLUS")
         self._mechanism = name.removesuffix("-PLUS")
         self._hash = HASHES[self._mechanism]
@@ -176,6 +189,10 @@ class ScramServer:
         self._first, self._verifier = first, verifier
         salt = base64.b64encode(verifier.salt).decode()
         self._server_first = f"r={first.nonce}{self._nonce},s={salt},i={verifier.iterations}".encode()
+        if self._advertised:
+            # XEP-0474 §5.1: an attribute that RFC 5802 §5.1 lets clients ignore; the proofs cover it.
+            digest = hashlib.new(self._hash, self._advertised).digest()
+            self._server_first += b",h=" + base64.b64encode(digest)
         return Challenge(self._server_first)
 
     def _check_binding_flag(self, first: ClientFirst) -> Reason | None:

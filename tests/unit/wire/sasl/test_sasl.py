@@ -8,7 +8,7 @@ from sabir.wire.sasl.client import ScramClient, client_mechanism
 from sabir.wire.sasl.credentials import fake_verifier, make_verifier, verify_plain
 from sabir.wire.sasl.messages import decode_base64
 from sabir.wire.sasl.saslprep import saslprep
-from sabir.wire.sasl.server import SCRAM_MECHANISMS, ScramServer, server_mechanism
+from sabir.wire.sasl.server import SCRAM_MECHANISMS, ScramServer, advertisement, server_mechanism
 from sabir.wire.sasl.types import Challenge, Failure, Reason, SaslClientError, ScramVerifier, Success
 
 SECRET = b"s" * 32
@@ -292,3 +292,22 @@ def test_saslprep_maps_as_published(text: str, prepared: str) -> None:
 def test_saslprep_prohibits(text: str) -> None:
     with pytest.raises(ValueError, match=r"prohibits|direction|begin"):
         saslprep(text)
+
+
+@pytest.mark.spec("XEP-0474 §5.1")
+def test_the_challenge_says_what_was_advertised() -> None:
+    names = ["SCRAM-SHA-1-PLUS", "SCRAM-SHA-1"]
+    advertised = advertisement(names, ["tls-server-end-point", "tls-exporter"])
+    server = server_mechanism("SCRAM-SHA-1", lookup=lookup, secret=bytes(32), advertised=advertised)
+    assert server is not None
+
+    step = server.start(b"n,,n=user,r=abc")
+
+    assert advertised == b"SCRAM-SHA-1\x1eSCRAM-SHA-1-PLUS\x1ftls-exporter\x1etls-server-end-point"
+    assert isinstance(step, Challenge)
+    assert step.data.endswith(b",h=G6k/rBLDqgOhRRaCuuatSDFkJ08=")  # the example of XEP-0474 §5.3
+
+
+@pytest.mark.spec("XEP-0474 §5.1")
+def test_without_channel_binding_only_mechanisms_are_advertised() -> None:
+    assert advertisement(["PLAIN", "EXTERNAL"], []) == b"EXTERNAL\x1ePLAIN"

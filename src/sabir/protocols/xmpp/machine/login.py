@@ -23,8 +23,10 @@ class Mechanisms(Protocol):
     def offered(self, secure: bool, bindings: Mapping[str, bytes]) -> list[str]:
         """Return the names to offer, strongest first."""
 
-    def mechanism(self, name: str, bindings: Mapping[str, bytes]) -> ServerMechanism | None:
-        """Return the server's side of an offered mechanism."""
+    def mechanism(
+        self, name: str, bindings: Mapping[str, bytes], offered: list[str]
+    ) -> ServerMechanism | None:
+        """Return the server's side of one of the `offered` mechanisms."""
 
 
 class Login:
@@ -151,7 +153,9 @@ class Login:
             self._fail("encryption-required", "Use STARTTLS first.", events)  # RFC 6120 §6.5.4
             return None
         name = (element.get("mechanism") or "")[:40]
-        mechanism = self._mechanisms.mechanism(name, self.bindings) if name in self._offered else None
+        mechanism = None
+        if name in self._offered:
+            mechanism = self._mechanisms.mechanism(name, self.bindings, self._offered)
         if mechanism is None:
             self._fail("invalid-mechanism", "", events)  # RFC 6120 §6.5.7
         return mechanism

@@ -6,7 +6,7 @@ from typing import Final
 from sabir.gateway.contract import Environment
 from sabir.protocols.xmpp.config import XmppConfig
 from sabir.wire.sasl import credentials
-from sabir.wire.sasl.server import SCRAM_MECHANISMS, server_mechanism
+from sabir.wire.sasl.server import SCRAM_MECHANISMS, advertisement, server_mechanism
 from sabir.wire.sasl.types import ScramVerifier, ServerMechanism
 
 
@@ -28,7 +28,9 @@ class Logins:
             names.append("PLAIN")
         return names
 
-    def mechanism(self, name: str, bindings: Mapping[str, bytes]) -> ServerMechanism | None:
+    def mechanism(
+        self, name: str, bindings: Mapping[str, bytes], offered: list[str]
+    ) -> ServerMechanism | None:
         """See `Mechanisms.mechanism`."""
         wanted = "SCRAM-SHA-256" if name == "PLAIN" else name.removesuffix("-PLUS")
         return server_mechanism(
@@ -36,6 +38,7 @@ class Logins:
             lookup=lambda authcid: self._verifier(authcid, wanted),
             secret=self._secret,
             bindings=bindings,
+            advertised=advertisement(offered, bindings),
         )
 
     def failed(self) -> None:
