@@ -7,10 +7,13 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import slixmpp
 from slixmpp.exceptions import IqError
+from slixmpp.xmlstream.handler import CoroutineCallback
+from slixmpp.xmlstream.matcher import MatchXPath
 from tests.interop.conftest import PASSWORD, RunningServer
 
 from sabir.protocols.xmpp.client import ClientStream, Phase
@@ -159,6 +162,60 @@ def test_another_device_gets_copies(running: RunningServer) -> None:
         await phone.disconnect()
 
     play(running, scene)
+
+
+@pytest.mark.spec("XEP-0353 §3.3")
+@pytest.mark.spec("XEP-0166 §6")
+def test_a_call_is_set_up_and_the_other_device_stops_ringing(running: RunningServer) -> None:
+    async def scene(romeo: Client, juliet: Client) -> None:
+        desk = Client(running, "juliet", "desk")
+        rings: dict[Client, asyncio.Queue[Any]] = {}
+        copies: asyncio.Queue[Any] = asyncio.Queue()
+        for client in (romeo, juliet, desk):
+            client.register_plugin("xep_0353")
+            rings[client] = asyncio.Queue()
+            client.add_event_handler("jingle_message_propose", rings[client].put_nowait)
+        await desk.begin()
+        await desk.plugin["xep_0280"].enable()
+        desk.add_event_handler("carbon_sent", copies.put_nowait)
+        answered: asyncio.Queue[Any] = asyncio.Queue()
+        romeo.add_event_handler("jingle_message_proceed", answered.put_nowait)
+
+        romeo.plugin["xep_0353"].propose(
+            juliet.boundjid.bare, "call-1", [("urn:xmpp:jingle:apps:rtp:1", "audio")]
+        )
+        assert (await rings[juliet].get())["jingle_propose"]["id"] == "call-1"
+        assert (await rings[desk].get())["jingle_propose"]["id"] == "call-1"
+
+        juliet.plugin["xep_0353"].proceed(romeo.boundjid, "call-1")
+        assert (await answered.get())["from"] == juliet.boundjid
+        assert (await copies.get())["carbon_sent"]["jingle_proceed"]["id"] == "call-1"
+
+        offered = asyncio.get_running_loop().create_future()
+        juliet.register_handler(
+            CoroutineCallback(
+                "jingle", MatchXPath("{jabber:client}iq/{urn:xmpp:jingle:1}jingle"), _accepting(offered)
+            )
+        )
+        offer = romeo.make_iq_set(ito=juliet.boundjid)
+        offer.append(
+            ElementTree.fromstring(
+                "<jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' sid='call-1'/>"
+            )
+        )
+        assert (await offer.send())["from"] == juliet.boundjid
+        assert (await offered)["from"] == romeo.boundjid
+        await desk.disconnect()
+
+    play(running, scene)
+
+
+def _accepting(offered: asyncio.Future[Any]) -> Callable[[Any], Awaitable[None]]:
+    async def accept(iq: Any) -> None:
+        iq.reply().send()
+        offered.set_result(iq)
+
+    return accept
 
 
 @pytest.mark.spec("XEP-0368 §2")

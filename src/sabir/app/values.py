@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tomllib
 import types
@@ -27,6 +28,8 @@ def convert(hint: Any, value: object) -> object:
         return tuple(convert(typing.get_args(hint)[0], item) for item in value)
     if origin is dict and isinstance(value, dict):
         return {key: convert(typing.get_args(hint)[1], item) for key, item in value.items()}
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return _table(hint, value)
     if hint is float and type(value) is int:
         return float(value)
     if origin is typing.Literal and value in typing.get_args(hint):
@@ -39,6 +42,24 @@ def convert(hint: Any, value: object) -> object:
         if type(value) is hint:  # and no bool where a number is wanted
             return value
     raise ValueError(f"must be {expected(hint)}, not {shown(value)}")
+
+
+def _table(cls: Any, value: dict[str, object]) -> object:
+    """Return a table of TOML as the dataclass `cls`."""
+    hints = typing.get_type_hints(cls)
+    known = {each.name: each for each in dataclasses.fields(cls)}
+    if unknown := [key for key in value if key not in known]:
+        raise ValueError(f"must be {expected(cls)}, and has no {unknown[0]}")
+    given: dict[str, object] = {}
+    for key, each in known.items():
+        if key in value:
+            try:
+                given[key] = convert(hints[key], value[key])
+            except ValueError as error:
+                raise ValueError(f"{key} {error}") from None
+        elif each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING:
+            raise ValueError(f"must be a table that needs {key}")
+    return cls(**given)
 
 
 def parse(hint: Any, text: str) -> object:
@@ -71,6 +92,8 @@ def expected(hint: Any) -> str:
     hint = _bare(hint)
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(shown(choice) for choice in typing.get_args(hint))
+    if dataclasses.is_dataclass(hint):
+        return "a table of " + ", ".join(each.name for each in dataclasses.fields(hint))
     if isinstance(hint, type) and issubclass(hint, Enum):
         return "one of " + ", ".join(shown(member.value) for member in hint)
     if typing.get_origin(hint) is tuple:
@@ -98,6 +121,8 @@ def shown(value: object) -> str:
         case dict():
             items = ", ".join(f"{shown(str(key))} = {shown(item)}" for key, item in value.items())
             return f"{{ {items} }}" if items else "{}"
+        case object() if dataclasses.is_dataclass(value):
+            return shown({each.name: getattr(value, each.name) for each in dataclasses.fields(value)})
         case int() | float():
             return str(value)
         case Secret():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, NewType
@@ -15,6 +16,12 @@ from sabir.app import values
 from sabir.base.secret import Secret
 
 Port = NewType("Port", int)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    x: int
+    label: str = ""
 
 
 class Colour(Enum):
@@ -37,6 +44,7 @@ class Colour(Enum):
         (Literal["a", "b"], "b", "b"),
         (tuple[int, ...], [1, 2], (1, 2)),
         (dict[str, int], {"a": 1}, {"a": 1}),
+        (tuple[Spot, ...], [{"x": 1}, {"x": 2, "label": "b"}], (Spot(x=1), Spot(x=2, label="b"))),
     ],
 )
 def test_a_value_becomes_what_the_setting_wants(hint: Any, value: object, wanted: object) -> None:
@@ -53,6 +61,10 @@ def test_a_value_becomes_what_the_setting_wants(hint: Any, value: object, wanted
         (Path, 3, "must be a path, not 3"),
         (tuple[int, ...], [1, "a"], 'must be a whole number, not "a"'),
         (dict[str, int], [], "must be a table, not []"),
+        (Spot, 3, "must be a table of x, label, not 3"),
+        (Spot, {"x": "a"}, 'x must be a whole number, not "a"'),
+        (Spot, {"label": "a"}, "must be a table that needs x"),
+        (Spot, {"x": 1, "y": 2}, "must be a table of x, label, and has no y"),
     ],
 )
 def test_a_value_of_another_type_is_refused_in_words(hint: Any, value: object, told: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from sabir.core.delivery import Delivery, Sessions
 from sabir.core.directory import Directory, account_row
@@ -11,7 +12,7 @@ from sabir.core.log import Log, Operation
 from sabir.core.model.actor import Account
 from sabir.core.model.changes import DataRow
 from sabir.core.model.conversation import Conversation
-from sabir.core.model.event import Event
+from sabir.core.model.event import Event, Kind
 from sabir.core.model.signals import Announced
 from sabir.core.ports import LogStore, Page, PageQuery, Scheduler, Session
 
@@ -20,6 +21,17 @@ SAVE_MS = 5_000
 the same ids.
 """
 
+
+_MISSED: Final = frozenset(
+    (
+        int(Kind.MESSAGE),
+        int(Kind.EDIT),
+        int(Kind.DELETE),
+        int(Kind.REACTION),
+        int(Kind.TOPIC),
+        int(Kind.CALL),
+    )
+)
 
 ShowMissed = Callable[[Page, Sequence[Event]], None]
 
@@ -53,7 +65,7 @@ class _Missed:
             self._delivery.go_on(self._session)
             return
         self._delivery.hold_back(self._session)
-        query = PageQuery(account_id=self._account.id, after_seq=after_seq, limit=self._limit)
+        query = PageQuery(account_id=self._account.id, after_seq=after_seq, limit=self._limit, kinds=_MISSED)
         self._store.page(query, lambda page: self._take(page, after_seq))
 
     def _take(self, page: Page, after_seq: int) -> None:

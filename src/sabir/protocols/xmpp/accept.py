@@ -86,6 +86,7 @@ _ATTENTIVE: Final = TypingState.ACTIVE
 _STATES: Final[dict[bytes, TypingState]] = {state.value.encode(): state for state in TypingState}
 
 
+_CALL_STEPS: Final = (b"proceed", b"accept", b"reject", b"retract")
 _NO_COPY: Final = b"<no-copy xmlns='urn:xmpp:hints'/>"
 
 
@@ -152,7 +153,10 @@ def accept(stanza: Stanza, sender: bytes, language: bytes, domain: str) -> Accep
             store = store or name == b"store"
             no_store = no_store or name in (b"no-store", b"no-permanent-store")
         elif meaning == _CALL:
-            call = name in (b"propose", b"finish")  # DATAMODEL 4: of a call, its beginning and end are kept
+            # DATAMODEL 4: of a call, its beginning and end are entries; the steps between are kept beside them, so
+            # that every device learns of them, whenever it comes (XEP-0353 §5).
+            call = name in (b"propose", b"finish")
+            store = store or name in _CALL_STEPS
         elif meaning == _RECEIPT:
             if name == b"received":
                 accepted.what, accepted.target = DELIVERED, child[2] or b""

@@ -1,6 +1,35 @@
 """Settings of the XMPP front end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from sabir.base.secret import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalService:
+    """One of `xmpp.services`."""
+
+    type: str
+    host: str
+    port: int = 0
+    transport: str = ""
+    name: str = ""
+    secret: Secret = field(default_factory=lambda: Secret(""))
+    username: str = ""
+    password: Secret = field(default_factory=lambda: Secret(""))
+
+    def __post_init__(self) -> None:
+        """Refuse what no client could use.
+
+        Raises:
+            ValueError: says why.
+        """
+        if not self.type or not self.host:
+            raise ValueError("a service needs a type and a host")
+        if self.port > 65_535:
+            raise ValueError("port is a number up to 65535")
+        if self.transport not in ("", "udp", "tcp"):
+            raise ValueError('transport is "udp" or "tcp"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +63,13 @@ class XmppConfig:
     max_sessions_per_account: int = 50
     """Connections of one account at the same time."""
 
+    services: tuple[ExternalService, ...] = ()
+    """Services for calls, told to clients (XEP-0215). For each: `type` (`stun`, `turn`, `turns`...), `host`, and if
+    need be `port`, `transport` (`udp` or `tcp`), `name`, and for TURN either the `secret` that the TURN server shares
+    (`static-auth-secret` of coturn), or a fixed `username` and `password`."""
+    services_ttl_s: int = 86_400
+    """Seconds for which a client may use the credentials made from a `secret`."""
+
     def __post_init__(self) -> None:
         """Refuse limits with which no client could work.
 
@@ -43,7 +79,7 @@ class XmppConfig:
         for key in ("max_stanza_bytes", "max_stanza_bytes_before_login"):
             if getattr(self, key) < 10_000:
                 raise ValueError(f"{key}: must be at least 10000, as RFC 6120 §13.12 demands")
-        for key in ("login_attempts", "negotiation_timeout_s", "max_sessions_per_account"):
+        for key in ("login_attempts", "negotiation_timeout_s", "max_sessions_per_account", "services_ttl_s"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key}: must be at least 1")
         for key in ("ping_after_s", "ping_timeout_s"):

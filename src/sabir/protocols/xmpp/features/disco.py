@@ -4,7 +4,7 @@ from typing import Final
 
 from sabir.protocols.xmpp.codec import attribute
 from sabir.protocols.xmpp.errors import ITEM_NOT_FOUND, SERVICE_UNAVAILABLE, Refused
-from sabir.protocols.xmpp.features import forms
+from sabir.protocols.xmpp.features import extdisco, forms
 from sabir.protocols.xmpp.features.commands import requests as commands
 from sabir.protocols.xmpp.features.commands.execution import NAMESPACE as COMMANDS
 from sabir.protocols.xmpp.features.context import Context, Iq
@@ -25,6 +25,7 @@ SERVER: Final[tuple[str, ...]] = (
     "urn:xmpp:blocking",
     "urn:xmpp:carbons:2",
     "urn:xmpp:carbons:rules:0",
+    "urn:xmpp:extdisco:2",
     "urn:xmpp:ping",
     "urn:xmpp:sid:0",
     "urn:xmpp:time",
@@ -59,8 +60,9 @@ def info(context: Context, iq: Iq) -> None:
         features = SERVER
         identity = "<identity category='server' type='im' name='Sabir'/>"
         extra = _contacts(context)
-        if not context.place.config.registration:
-            features = tuple(feature for feature in SERVER if feature != "jabber:iq:register")
+        config = context.place.config
+        missing = {"jabber:iq:register": config.registration, extdisco.NAMESPACE: bool(config.services)}
+        features = tuple(feature for feature in SERVER if missing.get(feature, True))
     else:
         _check_account(context, iq)
         identity, features = "<identity category='account' type='registered'/>", ACCOUNT
