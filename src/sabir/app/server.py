@@ -23,9 +23,8 @@ from typing import Final, Literal
 import uvloop
 
 from sabir import __version__
-from sabir.admin import control
+from sabir.admin import control, health
 from sabir.admin.commands import Listener as ListenerFact
-from sabir.admin.http import HttpFrontEnd, Probes
 from sabir.admin.operator import Facts, Operator
 from sabir.app.compiled import HOT, compiled
 from sabir.app.data import SOCKET_NAME, prepare
@@ -37,7 +36,9 @@ from sabir.base.secret import Secret
 from sabir.core.services import Services, assemble
 from sabir.gateway.connection import Gateway
 from sabir.gateway.contract import Environment, FrontEnd
+from sabir.gateway.http import HttpFrontEnd
 from sabir.gateway.metrics import CommitMeter, Metrics
+from sabir.gateway.web import Site
 from sabir.net.admission import Admission
 from sabir.net.limits import LoginLimits
 from sabir.net.listener import Endpoint, Listener, Tls, has_ipv6
@@ -120,11 +121,12 @@ class Server:
             contacts=settings.server.contacts,
             limited=settings.limits.enabled,
         )
-        probes = Probes(objection=self._objection, metrics=metrics.exposition)
+        probes = health.Probes(objection=self._objection, metrics=metrics.exposition)
+        site = Site(health.pages(probes))
         front_ends: list[FrontEnd] = [
             xmpp.front_end(settings.xmpp, environment),
             irc.front_end(settings.irc, environment),
-            HttpFrontEnd(probes, self._monotonic, self._clock),
+            HttpFrontEnd(settings.http, site, gateway, self._monotonic, self._clock),
         ]
         hosts = self._hosts()
         for front_end in front_ends:

@@ -19,6 +19,7 @@ from typing import Any
 from sabir.app import values
 from sabir.app.config import LogConfig, ServerConfig
 from sabir.core.policy import PolicyConfig
+from sabir.gateway.config import HttpConfig
 from sabir.net.config import LimitsConfig, NetConfig, TlsConfig
 from sabir.protocols.irc.config import IrcConfig
 from sabir.protocols.xmpp.config import XmppConfig
@@ -41,6 +42,7 @@ class Settings:
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
+    http: HttpConfig = field(default_factory=HttpConfig)
     xmpp: XmppConfig = field(default_factory=XmppConfig)
     irc: IrcConfig = field(default_factory=IrcConfig)
     log: LogConfig = field(default_factory=LogConfig)

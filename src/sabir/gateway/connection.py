@@ -65,8 +65,50 @@ class Gateway:
 
     def connector(self, front_end: FrontEnd, door: Door) -> Callable[[Connection], Handler]:
         """Return what a listener calls for each connection that comes in through `door`."""
-        traffic = self.traffic.setdefault(front_end.protocol, Traffic(front_end))
+        traffic = self._traffic_of(front_end)
         return lambda connection: self._connect(traffic, door, connection)
+
+    def adopt(
+        self, front_end: FrontEnd, connection: Connection, connect: Callable[[Connection], Handler]
+    ) -> "Guard | None":
+        """Take in a connection of `front_end` that no listener made, and give it the session that `connect` returns.
+
+        Whoever made the connection gives what happens to it to the guard that is returned; None: it failed.
+        """
+        traffic = self._traffic_of(front_end)
+        session = self._session(traffic, connection, connect)
+        if session is None:
+            return None
+        return self._guard(traffic, connection, session, is_bulk=False)
+
+    def hand_over(
+        self,
+        carrier: Connection,
+        front_end: FrontEnd,
+        connection: Connection,
+        handler: Handler,
+        connect: Callable[[Connection], Handler],
+    ) -> None:
+        """Let another protocol be spoken over `carrier` from now on.
+
+        Args:
+            carrier: a live connection.
+            front_end: whose protocol it is.
+            connection: what carries it over `carrier`, for the session that `connect` returns.
+            handler: the same object, as the one that hears what comes over `carrier`.
+            connect: returns the session.
+        """
+        before = carrier.handler
+        if isinstance(before, Guard):
+            before.release()
+        traffic = self._traffic_of(front_end)
+        session = self._session(traffic, connection, connect)
+        if session is not None:
+            connection.handler = session
+        carrier.handler = self._guard(traffic, connection, handler, is_bulk=False)
+
+    def _traffic_of(self, front_end: FrontEnd) -> Traffic:
+        return self.traffic.setdefault(front_end.protocol, Traffic(front_end))
 
     async def drain(self, timeout_s: float) -> None:
         """Let every session say goodbye, and wait until all have; what is left after `timeout_s` is cut off.
@@ -97,30 +139,39 @@ class Gateway:
 
     def _connect(self, traffic: Traffic, door: Door, connection: Connection) -> Handler:
         front_end = traffic.front_end
-        front_end.counters.connections += 1
+        session = self._session(traffic, connection, lambda made: front_end.connect(made, door))
+        if session is None:
+            return Unanswered()
+        return self._guard(traffic, connection, session, is_bulk=door.is_bulk)
+
+    def _session(
+        self, traffic: Traffic, connection: Connection, connect: Callable[[Connection], Handler]
+    ) -> Handler | None:
+        traffic.front_end.counters.connections += 1
         try:
-            handler = front_end.connect(connection, door)
+            return connect(connection)
         except Exception:
             traffic.faults += 1
-            connection_log(connection, front_end.protocol).exception("session cannot be made")
+            connection_log(connection, traffic.front_end.protocol).exception("session cannot be made")
             connection.abort("fault")
-            return Unanswered()
-        guard = Guard(self, traffic, connection, handler, self._allowance())
+            return None
+
+    def _guard(self, traffic: Traffic, connection: Connection, handler: Handler, *, is_bulk: bool) -> "Guard":
+        allowance = Allowance(self._limits, self._wheel, is_bulk) if self._limits is not None else None
+        guard = Guard(self, traffic, connection, handler, allowance)
         traffic.live.add(guard)
         if self._stopping:
             guard.shutdown()
         return guard
 
-    def _allowance(self) -> "Allowance | None":
-        return Allowance(self._limits, self._wheel) if self._limits is not None else None
-
 
 class Allowance:
     """How much one connection may send: bytes and frames, each with a burst. Time is that of the wheel."""
 
-    def __init__(self, limits: LimitsConfig, wheel: Wheel) -> None:
+    def __init__(self, limits: LimitsConfig, wheel: Wheel, is_bulk: bool) -> None:
+        bytes_per_s = limits.bulk_bytes_per_s if is_bulk else limits.bytes_per_s
         self._wheel: Final = wheel
-        self._bytes: Final = TokenBucket(Rate(limits.bytes_per_s, limits.burst_bytes), wheel.now_ms)
+        self._bytes: Final = TokenBucket(Rate(bytes_per_s, limits.burst_bytes), wheel.now_ms)
         self._frames: Final = TokenBucket(Rate(limits.frames_per_s, limits.burst_frames), wheel.now_ms)
         self._counted = 0
 
@@ -197,6 +248,10 @@ class Guard:
             self._handler.shutdown()
         except Exception:
             self._fault()
+
+    def release(self) -> None:
+        """Forget the connection: another guard stands before it from now on."""
+        self._traffic.left(self)
 
     def closed(self, reason: str) -> None:
         """Pass it on, and forget the connection."""

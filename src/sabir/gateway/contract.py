@@ -34,6 +34,8 @@ class Door:
     port: int
     tls: Tls
     alpn: tuple[str, ...] = ()
+    is_bulk: bool = False
+    """Big things come in here: `limits.bulk_bytes_per_s` is the limit, not `bytes_per_s`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

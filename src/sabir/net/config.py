@@ -82,6 +82,9 @@ class LimitsConfig:
     burst_bytes: int = 4_194_304
     """Bytes that one connection may send at once before `bytes_per_s` slows it down."""
 
+    bulk_bytes_per_s: int = 16_777_216
+    """The same for a connection to `http` or `https`, over which files are uploaded."""
+
     frames_per_s: int = 50
     """Messages, stanzas or commands a second that one connection may send for long."""
 

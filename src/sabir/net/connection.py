@@ -10,6 +10,7 @@ peer has read enough, and may then put as much as it likes until `lagging` is se
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -67,9 +68,9 @@ class Flusher:
         """
         self._call_soon: Final = call_soon
         self._run: Final[Callable[[], object]] = self.flush
-        self._dirty: list[Connection] = []
+        self._dirty: list[SocketConnection] = []
 
-    def add(self, connection: "Connection") -> None:
+    def add(self, connection: "SocketConnection") -> None:
         """Let `connection` have its turn; it sees to it that it is added once."""
         if not self._dirty:
             self._call_soon(self._run)
@@ -120,8 +121,92 @@ class Unanswered:
 _UNANSWERED: Final = Unanswered()
 
 
-class Connection:
-    """One connected peer, as its protocol sees it. Made by `net.listener`."""
+class Connection(ABC):
+    """One connected peer, as its protocol sees it: a socket, or whatever carries the same (a WebSocket)."""
+
+    def __init__(self, connection_id: int, peer: str) -> None:
+        """Note who is connected.
+
+        Args:
+            connection_id: unique in this process.
+            peer: the address of the peer, without port.
+        """
+        self.id: Final = connection_id
+        self.peer: Final = peer
+        self.handler: Handler = _UNANSWERED
+        self.secure = False
+        """TLS is on."""
+        self.lagging = False
+        """The peer reads too slowly: put nothing live."""
+        self.closing = False
+        """Nothing that is put from now on is sent."""
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.frames_in = 0
+        """Frames found in what came; the protocol counts them, rate limits look."""
+
+    @property
+    @abstractmethod
+    def now_ms(self) -> int:
+        """The time of the wheel, from which deadlines are counted: behind by up to a granule."""
+
+    @abstractmethod
+    def put(self, data: bytes) -> None:
+        """Send `data` at the end of this turn of the loop, joined with whatever else is put."""
+
+    @abstractmethod
+    def put3(self, before: bytes, between: bytes, after: bytes) -> None:
+        """Send three pieces like one: what differs per receiver, spliced between bytes that all share."""
+
+    @abstractmethod
+    def close(self, grace_ms: int = DRAIN_MS) -> None:
+        """Send what was put, then end the connection.
+
+        Args:
+            grace_ms: 0 = close as soon as everything is sent; right after the peer said goodbye itself.
+        """
+
+    @abstractmethod
+    def abort(self, reason: str = "aborted") -> None:
+        """End the connection at once; what is unsent is lost."""
+
+    @abstractmethod
+    def pause_reading(self) -> None:
+        """Leave what the peer sends in the kernel, which slows it down. At most 64 KiB may still arrive."""
+
+    @abstractmethod
+    def resume_reading(self) -> None:
+        """Read again, as far as no limit holds the connection back."""
+
+    @abstractmethod
+    def hold_reading(self, until_ms: int) -> None:
+        """Read nothing before `until_ms` (monotonic clock): how rate limits slow a peer down."""
+
+    @abstractmethod
+    def start_tls(self, then: Callable[[], None]) -> None:
+        """Turn to TLS, as the server; what was put before goes out in clear first.
+
+        The caller must forget what it has received after the peer's request, and the state that came of it;
+        what arrives in clear from now on ends the connection.
+
+        Args:
+            then: called when the handshake is done; if it fails the connection is lost.
+
+        Raises:
+            RuntimeError: TLS is already on, or under way, or not to be had on this kind of connection.
+        """
+
+    @abstractmethod
+    def tls_info(self) -> TlsInfo | None:
+        """Return what was negotiated, None without TLS."""
+
+    @abstractmethod
+    def rearm(self) -> None:
+        """Ask the handler for its next deadline: after it got an earlier one outside `receive` and `tick`."""
+
+
+class SocketConnection(Connection):
+    """A connection of its own socket. Made by `net.listener`."""
 
     def __init__(
         self,
@@ -144,19 +229,7 @@ class Connection:
             high_water_bytes: how much may be collected in one turn before the connection counts as lagging.
             upgrade: runs a TLS handshake, then calls `secured` or `lost`.
         """
-        self.id: Final = connection_id
-        self.peer: Final = peer
-        self.handler: Handler = _UNANSWERED
-        self.secure = False
-        """TLS is on."""
-        self.lagging = False
-        """The peer reads too slowly: put nothing live."""
-        self.closing = False
-        """Nothing that is put from now on is sent."""
-        self.bytes_in = 0
-        self.bytes_out = 0
-        self.frames_in = 0
-        """Frames found in what came; the protocol counts them, rate limits look."""
+        super().__init__(connection_id, peer)
         self._transport = transport
         self._flusher: Final = flusher
         self._wheel: Final = wheel
@@ -181,11 +254,11 @@ class Connection:
 
     @property
     def now_ms(self) -> int:
-        """The time of the wheel, from which deadlines are counted: behind by up to a granule."""
+        """See `Connection.now_ms`."""
         return self._wheel.now_ms
 
     def put(self, data: bytes) -> None:
-        """Send `data` at the end of this turn of the loop, joined with whatever else is put."""
+        """See `Connection.put`."""
         if self.closing:
             return
         self._out.append(data)
@@ -197,7 +270,7 @@ class Connection:
             self.lagging = True
 
     def put3(self, before: bytes, between: bytes, after: bytes) -> None:
-        """Send three pieces like one: what differs per receiver, spliced between bytes that all share."""
+        """See `Connection.put3`."""
         if self.closing:
             return
         out = self._out
@@ -222,14 +295,11 @@ class Connection:
         self._transport.write(data)
 
     def close(self, grace_ms: int = DRAIN_MS) -> None:
-        """Send what was put, then end the connection.
+        """See `Connection.close`.
 
         Without TLS the sending side is shut down at once, so that the peer sees the end. What the peer still
         sends is read and forgotten until it closes too, so that our last words reach a peer that is busy
         sending; after `grace_ms`, 64 MiB, or (with TLS) half a second of silence the connection is closed.
-
-        Args:
-            grace_ms: 0 = close as soon as everything is sent; right after the peer said goodbye itself.
         """
         if self.closing:
             return
@@ -251,7 +321,7 @@ class Connection:
             self._transport.write_eof()
 
     def abort(self, reason: str = "aborted") -> None:
-        """End the connection at once; what is unsent is lost."""
+        """See `Connection.abort`."""
         if not self._lost:
             self.closing = True
             self._reason = reason
@@ -259,15 +329,15 @@ class Connection:
             self._transport.abort()
 
     def pause_reading(self) -> None:
-        """Leave what the peer sends in the kernel, which slows it down. At most 64 KiB may still arrive."""
+        """See `Connection.pause_reading`."""
         self._hold(_HELD_BY_HANDLER)
 
     def resume_reading(self) -> None:
-        """Read again, as far as no limit holds the connection back."""
+        """See `Connection.resume_reading`."""
         self._release(_HELD_BY_HANDLER)
 
     def hold_reading(self, until_ms: int) -> None:
-        """Read nothing before `until_ms` (monotonic clock): how rate limits slow a peer down."""
+        """See `Connection.hold_reading`."""
         if self.closing:
             return
         self._held_until_ms = max(self._held_until_ms, until_ms)
@@ -275,17 +345,7 @@ class Connection:
         self.rearm()
 
     def start_tls(self, then: Callable[[], None]) -> None:
-        """Turn to TLS, as the server; what was put before goes out in clear first.
-
-        The caller must forget what it has received after the peer's request, and the state that came of it;
-        what arrives in clear from now on ends the connection.
-
-        Args:
-            then: called when the handshake is done; if it fails the connection is lost.
-
-        Raises:
-            RuntimeError: TLS is already on, or under way.
-        """
+        """See `Connection.start_tls`."""
         if self.secure or self._holds & _HELD_BY_HANDSHAKE:
             raise RuntimeError("TLS is already on")
         if self.closing:
@@ -296,13 +356,13 @@ class Connection:
         self._upgrade(then)
 
     def tls_info(self) -> TlsInfo | None:
-        """Return what was negotiated, None without TLS."""
+        """See `Connection.tls_info`."""
         if not self.secure:
             return None
         return tls_info(self._transport.get_extra_info("ssl_object"), self._endpoint_hash)
 
     def rearm(self) -> None:
-        """Ask the handler for its next deadline: after it got an earlier one outside `receive` and `tick`."""
+        """See `Connection.rearm`."""
         if self.closing:
             return
         deadline_ms = self.handler.next_deadline_ms()

@@ -15,7 +15,7 @@ from typing import Final, cast
 
 from sabir.net.admission import Admission
 from sabir.net.config import NetConfig
-from sabir.net.connection import Connection, Handler
+from sabir.net.connection import Connection, Handler, SocketConnection
 from sabir.net.runtime import NetRuntime
 from sabir.net.tls import Certificates, Credentials
 
@@ -257,7 +257,7 @@ class _Socket(asyncio.BufferedProtocol):
     __slots__ = ("_buffer", "_connection", "_gone", "_listener", "_made", "_transport", "credentials", "peer")
 
     # From `connection_made` on; until then only `connection_lost` and `give_up` are called.
-    _connection: Connection
+    _connection: SocketConnection
     _transport: asyncio.Transport
 
     def __init__(self, listener: Listener, peer: str, credentials: Credentials | None) -> None:
@@ -274,7 +274,7 @@ class _Socket(asyncio.BufferedProtocol):
         runtime, config = self._listener.runtime, self._listener.config
         self._made = True
         self._transport = made
-        connection = self._connection = Connection(
+        connection = self._connection = SocketConnection(
             runtime.next_id(),
             self.peer,
             made,

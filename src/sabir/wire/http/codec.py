@@ -1,65 +1,89 @@
 """Bytes into requests, responses into bytes. Parsing is httptools' (llhttp, strict); the bounds are ours."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import httptools
 
 from sabir.wire.http.errors import HttpSyntaxError
-from sabir.wire.http.types import REASONS, HttpRequest, HttpResponse
+from sabir.wire.http.types import (
+    REASONS,
+    BodyBroken,
+    BodyEnd,
+    BodyPiece,
+    BodyPlan,
+    Event,
+    HttpRequest,
+    HttpResponse,
+)
 
-_BODYLESS: Final = frozenset({204, 304})
+_SWITCHING: Final = 101
+_BODYLESS: Final = frozenset({_SWITCHING, 204, 304})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLimits:
-    """How big a request may be."""
+    """How big a request may be, its body aside."""
 
     target_bytes: int = 8_192
     header_bytes: int = 16_384
     header_count: int = 100
-    body_bytes: int = 65_536
 
 
 class Decoder:
     """Collects requests from whatever chunks they come in. After an error it must not be fed again."""
 
-    def __init__(self, limits: HttpLimits, expects_continue: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        limits: HttpLimits,
+        plan: Callable[[HttpRequest], BodyPlan],
+        expects_continue: Callable[[], None],
+    ) -> None:
         """Decode one connection.
 
         Args:
-            limits: how big a request may be.
-            expects_continue: called when the peer waits for a `100 Continue` before it sends a body.
+            limits: how big the head of a request may be.
+            plan: says, from the head of a request, what to do with its body.
+            expects_continue: called when the peer waits for a `100 Continue` before it sends a body that is
+                collected here.
         """
         self._limits: Final = limits
+        self._plan: Final = plan
         self._expects_continue: Final = expects_continue
         self._parser: Final = httptools.HttpRequestParser(self)
-        self._requests: list[HttpRequest] = []
+        self._events: list[Event] = []
         self._target = b""
         self._headers: dict[str, str] = {}
         self._header_bytes = 0
         self._header_count = 0
-        self._body = bytearray()
+        self._request: HttpRequest | None = None
+        self._max_bytes = 0
+        self._body_bytes = 0
+        self._body: list[bytes] = []
         self._in_head = False
         self._unseen_bytes = 0  # fed since the head began, while no line of it may be complete yet
         self.error: HttpSyntaxError | None = None
-        """What is wrong behind the requests that `feed` returned last; nothing comes after it."""
+        """What is wrong behind what `feed` returned last; nothing comes after it."""
         self.is_idle = True
         """Between two requests."""
+        self.is_in_body = False
+        self.in_pieces = False
+        """The head of a request was returned, the end of its body was not."""
+        self.is_broken = False
+        """That end will never come."""
+        self.body_bytes_total = 0
+        """Bytes of bodies so far."""
+        self.rest = b""
+        """What came behind a request for another protocol."""
 
-    def feed(self, data: bytes) -> list[HttpRequest]:
-        """Take `data`; return the requests that it completes.
-
-        Raises:
-            HttpSyntaxError: nothing more can be read from this connection. If there are complete requests
-                before the fault they are returned, and it is found in `error`.
-        """
+    def feed(self, data: bytes) -> list[Event]:
+        """Take `data`; return what it completes. What is wrong behind that is found in `error`."""
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # RFC 9110 §7.8: we may ignore the wish; what follows is in the other protocol, so nothing is read.
-            pass
+        except httptools.HttpParserUpgrade as upgrade:
+            # What follows is in the other protocol, for whoever speaks it.
+            self.rest = data[upgrade.args[0] :]
         except httptools.HttpParserCallbackError:
             if self.error is None:
                 raise  # a fault of ours, not of the peer
@@ -69,10 +93,23 @@ class Decoder:
             self._unseen_bytes += len(data)
             if self._unseen_bytes > self._limits.target_bytes + self._limits.header_bytes:
                 self.error = HttpSyntaxError(431, "the head of the request is too long")
-        requests, self._requests = self._requests, []
-        if self.error is not None and not requests:
-            raise self.error
-        return requests
+        if self.error is not None:
+            self._break_off(self.error)
+        events, self._events = self._events, []
+        return events
+
+    def give_up(self, status: int, what: str) -> list[Event]:
+        """Note that the peer took too long; return what follows from it."""
+        self.error = HttpSyntaxError(status, what)
+        self._break_off(self.error)
+        events, self._events = self._events, []
+        return events
+
+    def _break_off(self, error: HttpSyntaxError) -> None:
+        if self.in_pieces:
+            self.in_pieces = False
+            self.is_broken = True
+            self._events.append(BodyBroken(error.status, str(error)))
 
     # What httptools calls, under names that it chose
 
@@ -84,7 +121,8 @@ class Decoder:
         self._target = b""
         self._headers = {}
         self._header_bytes = self._header_count = 0
-        self._body = bytearray()
+        self._body_bytes = 0
+        self._body = []
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request target came."""
@@ -112,33 +150,56 @@ class Decoder:
             self._fail(505, "HTTP/1.1 is spoken here")
         if version == "1.1" and "host" not in self._headers:
             self._fail(400, "no Host")  # RFC 9112 §3.2
+        if version == "1.0" and "transfer-encoding" in self._headers:
+            self._fail(400, "HTTP/1.0 has no transfer codings")  # RFC 9112 §6.1
+        path, _, query = self._target.decode("latin-1").partition("?")
+        upgrades = self._parser.should_upgrade()
+        self._request = HttpRequest(
+            method=self._parser.get_method().decode("ascii"),
+            path=path,
+            query=query,
+            headers=self._headers,
+            keeps_alive=self._parser.should_keep_alive() and not upgrades,
+            upgrades=upgrades,
+            # RFC 9110 §10.1.1: from a client of HTTP/1.0 the expectation is ignored.
+            expects_continue=version == "1.1" and self._headers.get("expect", "").lower() == "100-continue",
+        )
+        plan = self._plan(self._request)
+        self._max_bytes = plan.max_bytes
         length = self._headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > self._limits.body_bytes:
+        if length.isdecimal() and int(length) > self._max_bytes:
             self._fail(413, "the body is too long")
-        if self._headers.get("expect", "").lower() == "100-continue" and version == "1.1":
-            self._expects_continue()  # RFC 9110 §10.1.1
+        self.is_in_body = True
+        self.in_pieces = plan.in_pieces
+        if self.in_pieces:
+            self._events.append(self._request)
+        elif self._request.expects_continue:
+            self._expects_continue()
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body came."""
-        self._body += body
-        if len(self._body) > self._limits.body_bytes:
+        self._body_bytes += len(body)
+        self.body_bytes_total += len(body)
+        if self._body_bytes > self._max_bytes:
             self._fail(413, "the body is too long")
+        if self.in_pieces:
+            self._events.append(BodyPiece(body))
+        else:
+            self._body.append(body)
 
     def on_message_complete(self) -> None:
         """The request is complete."""
-        target = self._target.decode("latin-1")
-        path, _, query = target.partition("?")
-        self._requests.append(
-            HttpRequest(
-                method=self._parser.get_method().decode("ascii"),
-                path=path,
-                query=query,
-                headers=self._headers,
-                body=bytes(self._body),
-                keeps_alive=self._parser.should_keep_alive() and not self._parser.should_upgrade(),
-            )
-        )
+        assert self._request is not None  # its head was
+        if self.in_pieces:
+            self._events.append(BodyEnd())
+        elif self._body:
+            self._events.append(replace(self._request, body=b"".join(self._body)))
+        else:
+            self._events.append(self._request)
+        self._request = None
+        self._body = []
         self.is_idle = True
+        self.is_in_body = self.in_pieces = False
 
     def _fail(self, status: int, what: str) -> None:
         # httptools wraps what a callback raises, so it is kept here for `feed` to find.
@@ -160,9 +221,11 @@ def encode(response: HttpResponse, *, date: str, with_body: bool, keeps_alive: b
         lines.append(f"Date: {date}")
     if response.status not in _BODYLESS:
         lines.append(f"Content-Type: {response.content_type}")
-        lines.append(f"Content-Length: {len(response.body)}")
+        lines.append(f"Content-Length: {response.size_bytes}")
     lines += [f"{name}: {value}" for name, value in response.headers]
-    if not keeps_alive:
+    if response.status == _SWITCHING:
+        lines.append("Connection: Upgrade")
+    elif not keeps_alive:
         lines.append("Connection: close")
     head = "\r\n".join(lines) + "\r\n\r\n"
     return head.encode("latin-1") + (response.body if with_body else b"")

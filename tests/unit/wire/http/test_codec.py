@@ -1,20 +1,31 @@
-import contextlib
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sabir.wire.http.codec import Decoder, HttpLimits, encode
-from sabir.wire.http.errors import HttpSyntaxError
-from sabir.wire.http.types import HttpRequest, HttpResponse
+from sabir.wire.http.types import (
+    BodyBroken,
+    BodyEnd,
+    BodyPiece,
+    BodyPlan,
+    Event,
+    HttpRequest,
+    HttpResponse,
+)
 
-LIMITS = HttpLimits(target_bytes=100, header_bytes=200, header_count=5, body_bytes=10)
+LIMITS = HttpLimits(target_bytes=100, header_bytes=200, header_count=5)
+COLLECTED = BodyPlan(max_bytes=10)
+IN_PIECES = BodyPlan(max_bytes=10, in_pieces=True)
 GET = b"GET /metrics?a=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
 
 
-def decoder(limits: HttpLimits = LIMITS) -> Decoder:
-    return Decoder(limits, lambda: None)
+def decoder(plan: BodyPlan = COLLECTED) -> Decoder:
+    return Decoder(LIMITS, lambda request: plan, lambda: None)
+
+
+def requests(events: list[Event]) -> list[HttpRequest]:
+    return [event for event in events if isinstance(event, HttpRequest)]
 
 
 def test_a_request_is_read() -> None:
@@ -28,7 +39,8 @@ def test_requests_survive_any_chunking(size: int) -> None:
     data = GET + POST
     reader = decoder()
 
-    found = [request for at in range(0, len(data), size) for request in reader.feed(data[at : at + size])]
+    pieces = [data[at : at + size] for at in range(0, len(data), size)]
+    found = [request for piece in pieces for request in requests(reader.feed(piece))]
 
     assert [(request.method, request.body) for request in found] == [("GET", b""), ("POST", b"hello")]
     assert reader.is_idle
@@ -36,19 +48,24 @@ def test_requests_survive_any_chunking(size: int) -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_requests_or_a_syntax_error(data: bytes) -> None:
-    with contextlib.suppress(HttpSyntaxError):
-        decoder().feed(data)
+    reader = decoder()
+
+    for event in reader.feed(data):
+        assert isinstance(event, HttpRequest)
+    assert reader.error is None or 400 <= reader.error.status < 600
 
 
 def test_a_chunked_body_is_put_together() -> None:
     head = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
-    assert decoder().feed(head + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")[0].body == b"abcde"
+    (request,) = requests(decoder().feed(head + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"))
+
+    assert request.body == b"abcde"
 
 
 @pytest.mark.spec("RFC 9110 §5.3")
 def test_values_of_a_repeated_field_are_joined() -> None:
-    request = decoder().feed(b"GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nx-a: 2\r\n\r\n")[0]
+    (request,) = requests(decoder().feed(b"GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nx-a: 2\r\n\r\n"))
 
     assert request.headers["x-a"] == "1, 2"
 
@@ -61,6 +78,14 @@ def test_values_of_a_repeated_field_are_joined() -> None:
         (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\nabc", 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, xyz\r\n\r\n", 400),
+        (b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc", 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3, 3\r\n\r\nabc", 400),
+        (b"GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n 2\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\nHost: a\n\n", 400),
         (b"GET / HTTP/0.9\r\nHost: a\r\n\r\n", 505),
         (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
         (b"GET /" + b"x" * 100 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
@@ -73,10 +98,11 @@ def test_values_of_a_repeated_field_are_joined() -> None:
 )
 @pytest.mark.spec("RFC 9112 §3.2")
 def test_what_is_wrong_or_too_big_is_a_syntax_error_with_its_status(data: bytes, status: int) -> None:
-    with pytest.raises(HttpSyntaxError) as raised:
-        decoder().feed(data)
+    reader = decoder()
 
-    assert raised.value.status == status
+    assert reader.feed(data) == []
+    assert reader.error is not None
+    assert reader.error.status == status
 
 
 def test_a_head_that_never_ends_is_an_error_however_small_its_pieces() -> None:
@@ -85,30 +111,33 @@ def test_a_head_that_never_ends_is_an_error_however_small_its_pieces() -> None:
 
     for _ in range(300 - 28):
         reader.feed(b"x")
-    with pytest.raises(HttpSyntaxError) as raised:
-        reader.feed(b"x")
+    assert reader.error is None
+    reader.feed(b"x")
 
-    assert raised.value.status == 431
+    assert reader.error is not None
+    assert reader.error.status == 431
 
 
 @pytest.mark.spec("RFC 9110 §10.1.1")
 def test_a_peer_that_waits_for_a_go_ahead_is_noticed() -> None:
     heard: list[str] = []
-    reader = Decoder(LIMITS, lambda: heard.append("continue"))
+    reader = Decoder(LIMITS, lambda request: COLLECTED, lambda: heard.append("continue"))
 
     reader.feed(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
 
     assert heard == ["continue"]
-    assert reader.feed(b"ok")[0].body == b"ok"
+    assert [request.body for request in requests(reader.feed(b"ok"))] == [b"ok"]
 
 
 @pytest.mark.spec("RFC 9110 §7.8")
-def test_a_wish_for_another_protocol_is_answered_as_if_it_had_not_been_made() -> None:
+def test_a_wish_for_another_protocol_is_noted_and_what_follows_is_kept() -> None:
     data = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x00"
 
-    request = decoder().feed(data)[0]
+    reader = decoder()
+    (request,) = requests(reader.feed(data))
 
-    assert (request.path, request.keeps_alive) == ("/", False)
+    assert (request.path, request.keeps_alive, request.upgrades) == ("/", False, True)
+    assert reader.rest == b"\x81\x00"
 
 
 @pytest.mark.spec("RFC 9112 §9.3")
@@ -121,7 +150,7 @@ def test_a_wish_for_another_protocol_is_answered_as_if_it_had_not_been_made() ->
     ],
 )
 def test_a_connection_stays_unless_the_peer_wants_otherwise(head: bytes, keeps_alive: bool) -> None:
-    assert decoder().feed(head)[0].keeps_alive is keeps_alive
+    assert [request.keeps_alive for request in requests(decoder().feed(head))] == [keeps_alive]
 
 
 def test_a_response_is_written_with_its_length() -> None:
@@ -138,3 +167,27 @@ def test_no_content_has_neither_body_nor_length() -> None:
     assert encode(HttpResponse(status=204), date="", with_body=True, keeps_alive=True) == (
         b"HTTP/1.1 204 No Content\r\n\r\n"
     )
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_body_in_pieces_is_passed_on_as_it_comes(size: int) -> None:
+    reader = decoder(IN_PIECES)
+
+    events = [event for at in range(0, len(POST), size) for event in reader.feed(POST[at : at + size])]
+
+    assert isinstance(events[0], HttpRequest)
+    assert b"".join(event.data for event in events if isinstance(event, BodyPiece)) == b"hello"
+    assert (events[-1], reader.in_pieces, reader.is_idle) == (BodyEnd(), False, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"b\r\n01234567890\r\n", 413), (b"3\r\nabcd\r\n", 400), (b"zz\r\n", 400)]
+)
+def test_what_breaks_a_body_in_pieces_is_told_behind_its_head(body: bytes, status: int) -> None:
+    reader = decoder(IN_PIECES)
+
+    events = reader.feed(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+
+    assert isinstance(events[0], HttpRequest)
+    assert isinstance(events[-1], BodyBroken)
+    assert events[-1].status == status
