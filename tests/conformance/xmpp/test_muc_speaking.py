@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.muc import ROOM, codes, entered, said, stanza_id, told, user
+from tests.support.muc import ROOM, codes, configured, entered, entering, said, stanza_id, told, user
 from tests.support.xmpp import Peer, XmppServer, server_in
 
 MUC_OWNER = "http://jabber.org/protocol/muc#owner"
@@ -25,16 +25,6 @@ def witches(server: XmppServer) -> tuple[Peer, Peer]:
     entered(wicca, "second")
     crone.hear()
     return crone, wicca
-
-
-def configured(crone: Peer, field: str, value: str) -> None:
-    form = f"<field var='{field}'><value>{value}</value></field>"
-    answer = crone.ask(
-        f"<query xmlns='{MUC_OWNER}'><x xmlns='jabber:x:data' type='submit'>{form}</x></query>",
-        type="set",
-        to=ROOM,
-    )
-    assert answer.get("type") == "result"
 
 
 @pytest.mark.spec("XEP-0045 §7.4")
@@ -92,7 +82,7 @@ def test_a_message_to_a_room_that_is_not_there_finds_nothing(server: XmppServer)
 @pytest.mark.spec("XEP-0045 §7.4")
 def test_a_visitor_has_no_voice_in_a_moderated_room(witches: tuple[Peer, Peer]) -> None:
     crone, wicca = witches
-    configured(crone, "muc#roomconfig_moderatedroom", "1")
+    configured(crone, moderatedroom="1")
     crone.hear()
     wicca.hear()
 
@@ -108,7 +98,7 @@ def test_a_visitor_has_no_voice_in_a_moderated_room(witches: tuple[Peer, Peer]) 
 @pytest.mark.spec("XEP-0045 §8.6")
 def test_a_visitor_asks_for_voice_and_gets_it(witches: tuple[Peer, Peer]) -> None:
     crone, wicca = witches
-    configured(crone, "muc#roomconfig_moderatedroom", "1")
+    configured(crone, moderatedroom="1")
     crone.hear()
     wicca.hear()
 
@@ -230,6 +220,74 @@ def test_a_direct_invitation_is_carried(server: XmppServer, witches: tuple[Peer,
     assert invitation.get("from") == witches[0].jid
 
 
+@pytest.mark.spec("XEP-0045 §7.8.1")
+@pytest.mark.spec("XEP-0249")
+@pytest.mark.parametrize("body", ["", "<body>come</body>"])
+def test_who_may_invite_lets_in_whom_they_invite_directly(
+    server: XmppServer, witches: tuple[Peer, Peer], body: str
+) -> None:
+    crone, wicca = witches
+    configured(crone, membersonly="1")
+    entered(crone, "firstwitch")
+    hag = server.log_in("hag66", "pda")
+    invitation = (
+        f"<message to='hag66@localhost'>{body}<x xmlns='jabber:x:conference' jid='{ROOM}'/></message>"
+    )
+
+    wicca.say(invitation)
+    hag.hear()
+    hag.say(entering("third"))
+    assert "registration-required" in hag.hear()[0].serialise()
+
+    crone.say(invitation)
+    (heard,) = hag.hear()
+    assert heard.find("x", "jabber:x:conference") is not None
+    entered(hag, "third")
+
+
+@pytest.mark.spec("XEP-0045 §9.5")
+def test_who_becomes_a_member_of_a_closed_room_is_invited(
+    server: XmppServer, witches: tuple[Peer, Peer]
+) -> None:
+    crone = witches[0]
+    configured(crone, membersonly="1")
+    hag = server.log_in("hag66", "pda")
+    member = "<item affiliation='member' jid='hag66@localhost'/>"
+
+    crone.ask(f"<query xmlns='http://jabber.org/protocol/muc#admin'>{member}</query>", type="set", to=ROOM)
+
+    (invitation,) = hag.hear()
+    assert invitation.get("from") == ROOM
+    assert user(invitation).find("invite") is not None
+
+
+@pytest.mark.spec("XEP-0045 §7.13")
+def test_who_asks_for_voice_again_and_again_is_told_to_wait(
+    server: XmppServer, witches: tuple[Peer, Peer]
+) -> None:
+    crone, wicca = witches
+    configured(crone, moderatedroom="1")
+    crone.hear(), wicca.hear()
+    fields = "<field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#request</value></field>"
+    fields += "<field var='muc#role'><value>participant</value></field>"
+    request = f"<message to='{ROOM}'><x xmlns='jabber:x:data' type='submit'>{fields}</x></message>"
+
+    wicca.say(*[request] * 50)
+
+    assert len(crone.hear()) == 1
+    refused = wicca.hear()
+    assert len(refused) == 49
+    assert all("policy-violation" in each.serialise() for each in refused)
+    wicca.say(f"<presence to='{ROOM}/second' type='unavailable'/>")
+    entered(wicca, "second")
+    crone.hear()
+    wicca.say(request)
+    assert crone.hear() == [], "not even by leaving meanwhile"
+    server.loop.advance(60_000)
+    wicca.say(request)
+    assert len(crone.hear()) == 1
+
+
 @pytest.mark.spec("XEP-0045 §16.6.2")
 def test_nobody_but_the_room_speaks_of_statuses(witches: tuple[Peer, Peer]) -> None:
     crone, wicca = witches
@@ -257,7 +315,7 @@ def test_a_subject_is_shown_to_all(witches: tuple[Peer, Peer]) -> None:
 @pytest.mark.spec("XEP-0045 §8.1")
 def test_a_locked_subject_is_for_moderators(witches: tuple[Peer, Peer]) -> None:
     crone, wicca = witches
-    configured(crone, "muc#roomconfig_changesubject", "0")
+    configured(crone, changesubject="0")
     wicca.hear()
 
     wicca.say(told("<subject>mine</subject>"))

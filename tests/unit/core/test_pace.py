@@ -103,7 +103,7 @@ def test_invitations_and_markers_count_too() -> None:
     services, refusals = scene.world.services, list[Refusal]()
     for name in ("eve", "joe", "sue"):
         actor = scene.world.account(name).actor
-        services.moderation.invite(scene.ada, scene.room, actor, "", nothing, refusals.append)
+        services.invitations.invite(scene.ada, scene.room, actor, "", nothing, refusals.append)
     for text in (b"1", b"2", b"3"):
         services.messaging.post(scene.bob, scene.room, Draft("test", text))
     scene.world.scheduler.run()

@@ -100,7 +100,7 @@ def test_an_invitation_answers_a_request() -> None:
     configure(world, ada, room, RoomConfig(members_only=True))
     ask(world, bob, room, "Bobby")
 
-    world.services.moderation.invite(ada, room, bob.actor, "", nothing, fail)
+    world.services.invitations.invite(ada, room, bob.actor, "", nothing, fail)
     world.scheduler.run()
 
     assert world.services.registration.waiting(room) == []

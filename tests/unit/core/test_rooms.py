@@ -142,7 +142,7 @@ def test_bans_masks_keys_limits_and_membership_keep_people_out() -> None:
     configure(RoomConfig(members_only=True))
     assert bob.actor.id not in room.attendees, "who is no member goes when the room becomes members-only"
     assert refusal_of_join(world, bob, "lobby") is Refusal.MEMBERS_ONLY
-    services.moderation.invite(ada, room, bob.actor, "come", nothing, fail)
+    services.invitations.invite(ada, room, bob.actor, "come", nothing, fail)
     world.scheduler.run()
     assert isinstance(bob.took()[-1], Invited)
     assert refusal_of_join(world, bob, "lobby") is None
@@ -412,8 +412,8 @@ def test_the_banned_invite_nobody() -> None:
     world.services.moderation.configure(ada, room, config, nothing, fail)
     world.services.moderation.set_role(ada, room, bob.actor, Role.BANNED, "", nothing, fail)
     refusals: list[Refusal] = []
-    world.services.moderation.invite(bob, room, eve.actor, "", nothing, refusals.append)
-    world.services.moderation.invite(eve, room, bob.actor, "", nothing, refusals.append)
+    world.services.invitations.invite(bob, room, eve.actor, "", nothing, refusals.append)
+    world.services.invitations.invite(eve, room, bob.actor, "", nothing, refusals.append)
     world.scheduler.run()
 
     assert refusals == [Refusal.BANNED, Refusal.NOT_ATTENDING]
@@ -494,7 +494,7 @@ def test_nothing_is_done_in_a_room_that_was_closed() -> None:
     moderation.set_mask(ada, room, "bob!*@*", True, nothing, refusals.append)
     moderation.set_topic(ada, room, "boo", nothing, refusals.append)
     moderation.set_role(ada, room, bob.actor, Role.ADMIN, "", nothing, refusals.append)
-    moderation.invite(ada, room, world.account("eve").actor, "", nothing, refusals.append)
+    world.services.invitations.invite(ada, room, world.account("eve").actor, "", nothing, refusals.append)
     world.scheduler.run()
 
     assert set(refusals) == {Refusal.ROOM_GONE}

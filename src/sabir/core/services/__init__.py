@@ -19,6 +19,7 @@ from sabir.core.services.accounts import Accounts
 from sabir.core.services.contents import Contents
 from sabir.core.services.devices import Devices
 from sabir.core.services.history import History
+from sabir.core.services.invitations import Invitations
 from sabir.core.services.messaging import Messaging
 from sabir.core.services.moderation import Moderation
 from sabir.core.services.presence import Presences
@@ -43,6 +44,7 @@ class Services:
     contents: Contents
     devices: Devices
     history: History
+    invitations: Invitations
     messaging: Messaging
     moderation: Moderation
     presences: Presences
@@ -97,11 +99,12 @@ def assemble(
         contents=Contents(),
         devices=Devices(log, directory, sessions, delivery, store, scheduler),
         history=History(directory, store, domain),
+        invitations=Invitations(log, rooms, moderation, signals),
         messaging=Messaging(log, directory, delivery, store, policy, posts),
         moderation=moderation,
         presences=presences,
         reads=Reads(log, directory, sessions, store, signals),
-        registration=Registration(log, sessions, rooms, moderation, signals, domain),
+        registration=Registration(log, rooms, moderation, signals, clock, domain),
         relays=Relays(directory, sessions, signals),
         rooms=rooms,
         roster=Roster(log, directory, sessions, presences),

@@ -1,6 +1,6 @@
 """What moderators, admins and owners do in a room.
 
-Topic, roles, kicks, bans, invitations, configuration, its end.
+Topic, roles, kicks, bans, configuration, its end.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ Refused = Callable[[Refusal], None]
 class RoleChange(NamedTuple):
     """A change of role that was formed; `effective` is what the attendee could do before."""
 
+    by: Actor
     target: Actor
     role: Role
     old_role: Role
@@ -228,7 +229,7 @@ class Moderation:
             release(log, conversation, target)
         if attendee is not None:
             self._apply(log, conversation, attendee)
-        return RoleChange(target, role, old, effective, attendee, by_nick, reason, event)
+        return RoleChange(actor, target, role, old, effective, attendee, by_nick, reason, event)
 
     def tell_role(self, conversation: Conversation, change: RoleChange) -> None:
         """Tell everyone concerned of a change of role that is durable."""
@@ -237,6 +238,8 @@ class Moderation:
             self._rooms.tell(
                 conversation, MemberListed(conversation, target, change.role, change.old_role, by, reason)
             )
+            if conversation.config.members_only and change.old_role < Role.MEMBER <= change.role:
+                self.ask_in(conversation, change.by, target, reason)  # XEP-0045 §9.5
         elif change.role is Role.BANNED:
             self._rooms.expel(conversation, attendee, Cause.BANNED, by, reason)
         elif target.id not in conversation.attendees and not attendee.entered:
@@ -246,71 +249,36 @@ class Moderation:
             self._rooms.tell(conversation, told)
         self._rooms.deliver(conversation, change.event)
 
-    def knock(self, log: Log, conversation: Conversation, actor: Actor, nick: str) -> None:
-        """Note that `actor` asks to be a member called `nick`, while an item forms."""
-        role = conversation.role_of(actor.id)
-        entry = MemberChanged(actor.id, nick, Membership.KNOCK, role, role, actor.id, nick)
-        event = self._enter(log, conversation, actor, nick, entry)
-        self._put(log, conversation, actor, role, Membership.KNOCK, nick, "", event)
+    def form_membership(
+        self,
+        log: Log,
+        conversation: Conversation,
+        actor: Actor,
+        target: Actor,
+        nick: str,
+        membership: Membership,
+        reason: str,
+    ) -> Event:
+        """Note an invitation or a request while an item forms; `target` keeps its role."""
+        role, by = conversation.role_of(target.id), self.nick_of(conversation, actor)
+        entry = MemberChanged(target.id, nick, membership, role, role, actor.id, by, reason)
+        event = self._enter(log, conversation, actor, by, entry)
+        self._put(log, conversation, target, role, membership, nick, "", event)
+        return event
+
+    def ask_in(self, conversation: Conversation, by: Actor, target: Actor, reason: str) -> None:
+        """Tell the devices of `target` that `by` asks them in, unless it is somebody they have blocked."""
+        if target.account_id is not None:
+            blocks = self._directory.blocks.get(target.account_id, ())
+            if by.name not in blocks:
+                told = Invited(conversation, by, reason, conversation.config.key)
+                for other in self._sessions.of(target.account_id):
+                    other.signal(told)
 
     def nick_of(self, conversation: Conversation, actor: Actor) -> str:
         """Return under which nick `actor` does something in a room."""
         attendee = conversation.attendees.get(actor.id)
         return actor.name if attendee is None else attendee.nick
-
-    def invite(
-        self,
-        session: Session,
-        conversation: Conversation,
-        target: Actor,
-        reason: str,
-        then: Then,
-        refused: Refused,
-    ) -> None:
-        """Ask somebody in; in a members-only room that makes a member."""
-        made: list[Event] = []
-
-        def form(log: Log) -> Refusal | None:
-            refusal = policy.may_invite(conversation, session.actor)
-            if refusal is None and conversation.role_of(target.id) is Role.BANNED:
-                refusal = Refusal.BANNED
-            if refusal is None and target.id in conversation.attendees:
-                refusal = Refusal.ALREADY_ATTENDING
-            refusal = refusal or self._pace.take(session.actor.id)
-            if refusal is not None:
-                return refusal
-            member = conversation.members.get(target.id)
-            if member is None or member.membership is Membership.KNOCK:
-                role = Role.NONE if member is None else member.role
-                by = self.nick_of(conversation, session.actor)
-                entry = MemberChanged(
-                    target.id,
-                    target.name,
-                    Membership.INVITE,
-                    role,
-                    role,
-                    session.actor.id,
-                    by,
-                    reason,
-                )
-                event = self._enter(log, conversation, session.actor, by, entry)
-                self._put(log, conversation, target, role, Membership.INVITE, target.name, "", event)
-                made.append(event)
-                log.undo(made.clear)
-            return None
-
-        def done() -> None:
-            then()
-            if target.account_id is not None:
-                blocks = self._directory.blocks.get(target.account_id, ())
-                if session.actor.name not in blocks:
-                    told = Invited(conversation, session.actor, reason, conversation.config.key)
-                    for other in self._sessions.of(target.account_id):
-                        other.signal(told)
-            for event in made:
-                self._rooms.deliver(conversation, event)
-
-        self._log.append(Operation(form, done, refused))
 
     def configure(
         self,

@@ -11,14 +11,13 @@ from collections.abc import Callable
 from typing import Final
 
 from sabir.core import policy
-from sabir.core.delivery import Sessions
 from sabir.core.errors import Refusal
 from sabir.core.log import Log, Operation
 from sabir.core.model.actor import Actor
 from sabir.core.model.conversation import Conversation, Member, Membership, Role
-from sabir.core.model.signals import Invited, MembershipAsked
-from sabir.core.pace import Pace
-from sabir.core.ports import Session
+from sabir.core.model.signals import MembershipAsked
+from sabir.core.pace import Pace, Slowness
+from sabir.core.ports import Clock, Session
 from sabir.core.services.membership import nick_row, release
 from sabir.core.services.moderation import Moderation, Refused, RoleChange, Then
 from sabir.core.services.rooms import Rooms
@@ -26,19 +25,23 @@ from sabir.core.services.rooms import Rooms
 MOST_WAITING: Final = 100
 """Requests that may wait in one room; more are refused until somebody has looked at those."""
 
+VOICE_MS: Final = 60_000
+"""How often one may ask for voice."""
+
 
 class Registration:
     """Requests for membership, and the nicks that members have for themselves."""
 
     def __init__(
-        self, log: Log, sessions: Sessions, rooms: Rooms, moderation: Moderation, pace: Pace, domain: str
+        self, log: Log, rooms: Rooms, moderation: Moderation, pace: Pace, clock: Clock, domain: str
     ) -> None:
         self._log = log
-        self._sessions = sessions
         self._rooms = rooms
         self._moderation = moderation
         self._pace = pace
+        self._clock = clock
         self._domain = domain
+        self._voice = Slowness()
 
     def may_ask(self, conversation: Conversation, actor: Actor) -> Refusal | None:
         """Return why `actor` may not ask to be a member, or None."""
@@ -48,6 +51,20 @@ class Registration:
         masked = policy.is_masked(conversation, policy.mask_of(actor, self._domain))
         if actor.account_id is None or role is Role.BANNED or (masked and role < Role.ADMIN):
             return Refusal.BANNED
+        return None
+
+    def ask_for_voice(self, session: Session, conversation: Conversation) -> Refusal | None:
+        """Return why somebody who is mute may not ask moderators for voice now; if they may, it is noted."""
+        actor = session.actor
+        attendee = conversation.attendees.get(actor.id)
+        if attendee is None:
+            return Refusal.NOT_ATTENDING
+        if attendee.role is not Role.VISITOR:
+            return Refusal.ALREADY_ATTENDING
+        now_ms = self._clock.now_ms()
+        if now_ms - self._voice.last_ms(conversation.id, actor.id) < VOICE_MS:
+            return Refusal.RATE_LIMITED
+        self._voice.note(conversation.id, actor.id, now_ms)
         return None
 
     def waiting(self, conversation: Conversation) -> list[Member]:
@@ -78,7 +95,7 @@ class Registration:
             if policy.needs_approval(conversation, actor):
                 if len(self.waiting(conversation)) >= MOST_WAITING:
                     return Refusal.TOO_MANY
-                self._moderation.knock(log, conversation, actor, nick)
+                self._moderation.form_membership(log, conversation, actor, actor, nick, Membership.KNOCK, "")
                 return None
             if conversation.role_of(actor.id) is Role.NONE and not conversation.config.moderated:
                 change = self._moderation.form_role(log, conversation, actor, actor, "", Role.MEMBER, "")
@@ -138,10 +155,8 @@ class Registration:
         def done() -> None:
             then()
             self._moderation.tell_role(conversation, changes[0])
-            if granted and target.account_id is not None and target.id not in conversation.attendees:
-                told = Invited(conversation, session.actor, "", conversation.config.key)
-                for other in self._sessions.of(target.account_id):
-                    other.signal(told)
+            if granted and target.id not in conversation.attendees and not conversation.config.members_only:
+                self._moderation.ask_in(conversation, session.actor, target, "")  # so that they hear of it
 
         self._log.append(Operation(form, done, refused))
 

@@ -45,6 +45,7 @@ _HINT: Final = 11
 _CALL: Final = 12
 _ORIGIN: Final = 13
 _REPLY: Final = 14
+_INVITATION: Final = 15
 
 STRIPPED: Final[dict[bytes, str]] = {
     b"urn:xmpp:occupant-id:0": "XEP-0421 §3.2: only the room says who somebody is",
@@ -78,6 +79,7 @@ _BY_NAMESPACE: Final[dict[bytes, int]] = {
     b"urn:xmpp:chat-markers:0": _MARKER,
     b"urn:xmpp:hints": _HINT,
     b"urn:xmpp:jingle-message:0": _CALL,
+    b"jabber:x:conference": _INVITATION,
 }
 
 # For compiled code: a look-up in an enum costs more than all else that is done for a child.
@@ -96,7 +98,7 @@ class Accepted:
     `native` is what follows `<message`: no `to`, and no `from` unless one was given to `accept`.
     """
 
-    __slots__ = ("emojis", "flags", "kind", "native", "native_id", "state", "target", "what")
+    __slots__ = ("emojis", "flags", "invites", "kind", "native", "native_id", "state", "target", "what")
 
     def __init__(self) -> None:
         self.what: int = RELAY
@@ -107,6 +109,8 @@ class Accepted:
         """The id that the sender gave: `id`, else `origin-id`; clients make them equal."""
         self.target: bytes = b""
         """The id of the message that this one is about."""
+        self.invites: bool = False
+        """It asks the receiver into a room (XEP-0249)."""
         self.emojis: tuple[str, ...] = ()
         self.state: TypingState = _ATTENTIVE
 
@@ -157,6 +161,8 @@ def accept(stanza: Stanza, sender: bytes, language: bytes, domain: str) -> Accep
             # that every device learns of them, whenever it comes (XEP-0353 §5).
             call = name in (b"propose", b"finish")
             store = store or name in _CALL_STEPS
+        elif meaning == _INVITATION:
+            accepted.invites = True
         elif meaning == _RECEIPT:
             if name == b"received":
                 accepted.what, accepted.target = DELIVERED, child[2] or b""

@@ -228,7 +228,7 @@ def invite(client: Client, line: Line, reply: Reply) -> None:
         reply.end()
     else:
         then, refused = client.outcome(reply, name, lambda: reply.numeric("341", f"{nick} {name}"))
-        client.network.services.moderation.invite(client.session, room, target, "", then, refused)
+        client.network.services.invitations.invite(client.session, room, target, "", then, refused)
 
 
 def topic(client: Client, line: Line, reply: Reply) -> None:

@@ -18,6 +18,7 @@ from sabir.protocols.xmpp import accept
 from sabir.protocols.xmpp.accept import Accepted
 from sabir.protocols.xmpp.codec import attribute
 from sabir.protocols.xmpp.errors import SERVICE_UNAVAILABLE, stanza_error_for
+from sabir.protocols.xmpp.features import invitations
 from sabir.protocols.xmpp.features.context import Context, Place, Ticket
 from sabir.protocols.xmpp.features.foreign import foreign
 from sabir.protocols.xmpp.features.stamps import delay, stanza_id
@@ -86,6 +87,10 @@ def take_message(context: Context, stanza: Stanza, to: Jid) -> None:
         return
     conversation = services.messaging.open_direct(context.account, other)
     what = accepted.what
+    if accepted.invites:
+        # A post follows in the log's queue; what is relayed has to wait, so that the invited can enter at once.
+        then = context.begin().finish if what == accept.RELAY else _ignore
+        invitations.admit(context, stanza, other, then)
     if what == accept.EVENT or what == accept.SUBJECT:
         _post(context, stanza, accepted, conversation, other, resource)
     elif what == accept.REACTIONS:
@@ -222,6 +227,10 @@ def _relay(context: Context, stanza: Stanza, accepted: Accepted, other: Account,
             context.refuse(stanza, SERVICE_UNAVAILABLE)
 
     context.run(effect)
+
+
+def _ignore() -> None:
+    """Nobody waits for it."""
 
 
 def takes_messages(device: Session) -> bool:

@@ -55,7 +55,7 @@ def _invite(context: Context, stanza: Stanza, room: Conversation, invite: Elemen
         context.refuse(stanza, ITEM_NOT_FOUND)  # XEP-0045 §7.8.2
         return
     ticket = context.begin()
-    context.place.services.moderation.invite(
+    context.place.services.invitations.invite(
         context.session,
         room,
         account.actor,
@@ -111,7 +111,11 @@ def _voice(context: Context, stanza: Stanza, room: Conversation, fields: dict[st
     allow = forms.first(fields, "muc#request_allow")
     if allow is None:
         if own.role is Role.VISITOR:
-            _ask_for_voice(context, room)
+            refusal = services.registration.ask_for_voice(context.session, room)
+            if refusal is not None:
+                context.refuse(stanza, stanza_error_for(refusal))
+            else:
+                _ask_for_voice(context, room)
         return
     nick = forms.first(fields, "muc#roomnick") or ""
     target = services.rooms.attendee(room, nick)
