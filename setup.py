@@ -76,6 +76,7 @@ COMPILED: tuple[str, ...] = (
     "src/sabir/protocols/xmpp/features/muc/rendering.py",
     "src/sabir/protocols/xmpp/features/muc/speaking.py",
     "src/sabir/protocols/xmpp/features/stamps.py",
+    "src/sabir/protocols/xmpp/framing.py",
     "src/sabir/protocols/xmpp/jid.py",
     "src/sabir/protocols/xmpp/machine/management.py",
     "src/sabir/protocols/xmpp/machine/stream.py",

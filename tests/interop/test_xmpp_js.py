@@ -1,4 +1,4 @@
-"""`@xmpp/client`, the library that web and Node programs use, logs in over TLS, talks and reads history."""
+"""`@xmpp/client` and `strophe.js`, the libraries of web and Node programs: over TLS, WebSocket and BOSH."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from tests.interop.conftest import PASSWORD, RunningServer
@@ -39,23 +39,33 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_two_clients_talk_over_tls_and_find_it_in_their_archive(
-    running: RunningServer, installed: Path
-) -> None:
-    command = ["node", "xmpp.mjs", running.domain, str(running.ports["xmpp"]), PASSWORD]
-
+def run(installed: Path, script: str, *arguments: str, **environment: str) -> Any:
+    """Run a script and return what it prints."""
     done = subprocess.run(
-        command,
+        ["node", script, *arguments],
         cwd=installed,
-        env={**os.environ, "NODE_EXTRA_CA_CERTS": str(running.certificate)},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,
         check=False,
     )
-
     assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def test_two_clients_talk_over_tls_and_find_it_in_their_archive(
+    running: RunningServer, installed: Path
+) -> None:
+    seen = run(
+        installed,
+        "xmpp.mjs",
+        running.domain,
+        str(running.ports["xmpp"]),
+        PASSWORD,
+        NODE_EXTRA_CA_CERTS=str(running.certificate),
+    )
+
     # It logs in with SASL 2 and Bind 2: what it calls its resource is the tag.
     for name, address in zip(("mercutio", "nurse"), seen["addresses"], strict=True):
         assert address.startswith(f"{name}@{running.domain}/node/")
@@ -64,3 +74,14 @@ def test_two_clients_talk_over_tls_and_find_it_in_their_archive(
     assert seen["from"] == seen["addresses"][0]
     assert {"id": seen["stanzaId"], "body": seen["body"]} in seen["results"]
     assert seen["complete"] == "true"
+
+
+def test_strophe_and_xmpp_client_talk_over_websocket(running: RunningServer, installed: Path) -> None:
+    seen = run(installed, "websocket.mjs", running.domain, str(running.ports["http"]), PASSWORD)
+
+    assert seen == {
+        "addresses": [f"mercutio@{running.domain}/ws", f"nurse@{running.domain}/strophe"],
+        "question": "Is it good e'en? \U0001f319",
+        "from": f"nurse@{running.domain}/strophe",
+        "answer": "'Tis no less, I tell you.",
+    }

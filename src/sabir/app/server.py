@@ -123,8 +123,11 @@ class Server:
         )
         probes = health.Probes(objection=self._objection, metrics=metrics.exposition)
         site = Site(health.pages(probes))
+        xmpp_front_end = xmpp.front_end(settings.xmpp, environment)
+        for offer in xmpp_front_end.offers():
+            site.add(offer)
         front_ends: list[FrontEnd] = [
-            xmpp.front_end(settings.xmpp, environment),
+            xmpp_front_end,
             irc.front_end(settings.irc, environment),
             HttpFrontEnd(settings.http, site, gateway, self._monotonic, self._clock),
         ]

@@ -38,6 +38,8 @@ CLIENT: Final = "jabber:client"
 STREAMS: Final = "http://etherx.jabber.org/streams"
 MAX_OPENING_BYTES: Final = 8_192
 
+END: Final = b"</stream:stream>"
+
 _CLIENT: Final = b"jabber:client"
 _CONTEXT: Final = b" xmlns='jabber:client'"
 _SPACE: Final = b" \t\r\n"
@@ -288,11 +290,16 @@ def encode_opening(domain: str, stream_id: str, to: str = "", language: str = "e
 
 def encode_stream_error(error: StreamError) -> bytes:
     """Return `<stream:error/>` and the end of the stream (RFC 6120 §4.9.1.1)."""
+    return encode_error(error) + END
+
+
+def encode_error(error: StreamError) -> bytes:
+    """Return `<stream:error/>`."""
     text = ""
     if error.text:
         text = f"<text xmlns='{STREAM_ERRORS}' xml:lang='en'>{escape_text(error.text)}</text>"
     condition = f"<{error.condition.value} xmlns='{STREAM_ERRORS}'/>"
-    return f"<stream:error>{condition}{text}{error.extra}</stream:error></stream:stream>".encode()
+    return f"<stream:error>{condition}{text}{error.extra}</stream:error>".encode()
 
 
 def encode_stanza_error(error: StanzaError) -> str:

@@ -8,14 +8,18 @@ from typing import Final
 
 from sabir.base.log import bind
 from sabir.gateway.contract import Counters, Door, Environment
+from sabir.gateway.web import Offer, Socket
 from sabir.net.connection import Connection, Handler
 from sabir.net.listener import Tls
 from sabir.protocols.xmpp.config import XmppConfig
 from sabir.protocols.xmpp.features.chat import PROTOCOL
 from sabir.protocols.xmpp.features.context import Place
 from sabir.protocols.xmpp.features.dialogues import Dialogues
+from sabir.protocols.xmpp.framing import declared
 from sabir.protocols.xmpp.session import Hub, Stream
 from sabir.protocols.xmpp.translate import XmppTranslator
+
+WEBSOCKET_PATHS: Final = ("/xmpp-websocket", "/ws")
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +57,20 @@ class XmppFrontEnd:
     def connect(self, connection: Connection, door: Door) -> Handler:
         """See `FrontEnd.connect`."""
         return Stream(self._hub, connection)
+
+    def offers(self) -> Sequence[Offer]:
+        """Return what XMPP has for the listeners `http` and `https`."""
+        return [
+            Socket(
+                path=path,
+                protocol="xmpp",  # RFC 7395 §3.1
+                front_end=self,
+                connect=lambda connection: Stream(self._hub, connection, framed=True),
+                max_message_bytes=self._hub.config.max_stanza_bytes,
+                dress=declared,
+            )
+            for path in WEBSOCKET_PATHS
+        ]
 
 
 def front_end(config: XmppConfig, environment: Environment) -> XmppFrontEnd:

@@ -5,16 +5,18 @@ from typing import Final
 
 from sabir.protocols.xmpp.codec import (
     CLIENT,
+    END,
     STREAMS,
     Decoder,
     StreamEnd,
     element_of,
+    encode_error,
     encode_opening,
     encode_stanza_error,
-    encode_stream_error,
 )
 from sabir.protocols.xmpp.config import XmppConfig
 from sabir.protocols.xmpp.errors import StanzaError, StreamCondition, StreamError
+from sabir.protocols.xmpp.framing import CLOSE, FramedDecoder, encode_open
 from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, domain_of, parse_jid_bytes
 from sabir.protocols.xmpp.machine import sasl, sasl2
 from sabir.protocols.xmpp.machine.login import Login, Mechanisms
@@ -69,6 +71,7 @@ class Machine:
         "_deadline_ms",
         "_decoder",
         "_domain",
+        "_framed",
         "_heard",
         "_login",
         "_opened",
@@ -91,7 +94,19 @@ class Machine:
         mechanisms: Mechanisms,
         randomness: Callable[[int], bytes],
         now_ms: int,
+        *,
+        framed: bool = False,
     ) -> None:
+        """Begin.
+
+        Args:
+            domain: of the server.
+            config: limits, and what is demanded.
+            mechanisms: what the client may log in with.
+            randomness: returns so many random bytes.
+            now_ms: the time, of any monotonic clock; that of all calls.
+            framed: each `receive` is one message, and so is each piece that is sent (RFC 7395).
+        """
         self.secure: bool = False
         self.jid: Jid | None = None
         """The full address, once a resource is bound."""
@@ -102,7 +117,12 @@ class Machine:
         self._domain: str = domain
         self._config: XmppConfig = config
         self._randomness: Callable[[int], bytes] = randomness
-        self._decoder: Decoder = Decoder(config.max_stanza_bytes_before_login)
+        self._framed: bool = framed
+        self._decoder: Decoder
+        if framed:
+            self._decoder = FramedDecoder(config.max_stanza_bytes_before_login)
+        else:
+            self._decoder = Decoder(config.max_stanza_bytes_before_login)
         self._state: int = _OPENING
         self._stopped: bool = False
         self._opened: bool = False
@@ -178,6 +198,14 @@ class Machine:
         data = b"".join(self._out)
         self._out.clear()
         return data
+
+    def drain_pieces(self) -> list[bytes]:
+        """Return the same piece by piece: each a message where these are framed."""
+        if not self._out:
+            return []
+        pieces = [piece for piece in self._out if piece]
+        self._out.clear()
+        return pieces
 
     # What the session tells
 
@@ -262,14 +290,15 @@ class Machine:
         if self._state == _CLOSED:
             return
         if not self._opened:
-            self._out.append(encode_opening(self._domain, self._token()))
-        self._out.append(encode_stream_error(error))
+            self._send_opening("")
+        self._out.append(encode_error(error))
+        self._out.append(CLOSE if self._framed else END)
         self._state = _CLOSED
 
     def close(self) -> None:
         """End the stream without an error (RFC 6120 §4.4)."""
         if self._state != _CLOSED:
-            self._out.append(b"</stream:stream>")
+            self._out.append(CLOSE if self._framed else END)
             self._state = _CLOSED
 
     # The stream itself
@@ -277,9 +306,8 @@ class Machine:
     def _open(self, opening: Opening) -> None:
         element = opening.element
         to = element.get("to")
-        stream_id = self._token()
         sender = element.get("from") or ""
-        self._out.append(encode_opening(self._domain, stream_id, sender))
+        self._send_opening(sender)
         self._opened = True
         if element.name != "stream" or element.namespace != STREAMS:
             raise StreamError(StreamCondition.INVALID_NAMESPACE)  # RFC 6120 §4.9.3.10
@@ -305,10 +333,19 @@ class Machine:
             self._login.sender = sender
             self._out.append(_features(self._features_before_login()))
 
+    def _send_opening(self, to: str) -> None:
+        encode = encode_open if self._framed else encode_opening
+        self._out.append(encode(self._domain, self._token(), to))
+
     def _features_before_login(self) -> str:
         tls_required = self._config.require_tls and not self.secure
+        if self._framed and tls_required:
+            # RFC 7395 §3.9: TLS is below the WebSocket, so it is too late for it.
+            raise StreamError(
+                StreamCondition.POLICY_VIOLATION, "Use an encrypted connection (wss: or https:)."
+            )
         features = ""
-        if not self.secure:
+        if not self.secure and not self._framed:
             features = f"<starttls xmlns='{TLS}'>{'<required/>' if tls_required else ''}</starttls>"
         if not tls_required:
             features += self._login.features(self.secure)

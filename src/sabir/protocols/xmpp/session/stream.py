@@ -40,12 +40,17 @@ _SLOW: Final = StanzaError(ErrorType.WAIT, "resource-constraint", "Too many atte
 class Stream:
     """The handler of one connection."""
 
-    def __init__(self, hub: Hub, connection: Connection) -> None:
+    def __init__(self, hub: Hub, connection: Connection, *, framed: bool = False) -> None:
         self.hub: Hub = hub
         self.connection: Connection = connection
         self._logins: Logins = Logins(hub.config, hub.environment, hub.secret, connection.peer)
         self.machine: Machine = Machine(
-            hub.place.domain, hub.config, self._logins, hub.randomness, connection.now_ms
+            hub.place.domain,
+            hub.config,
+            self._logins,
+            hub.randomness,
+            connection.now_ms,
+            framed=framed,
         )
         self._arrival: Arrival = Arrival(self)
         self._client: Client | None = None
@@ -179,9 +184,8 @@ class Stream:
 
     def flush(self) -> None:
         """See `Carrier.flush`."""
-        data = self.machine.drain()
-        if data:
-            self.connection.put(data)
+        for piece in self.machine.drain_pieces():
+            self.connection.put(piece)
 
     def log(self, text: str, reason: str = "") -> None:
         """See `Carrier.log`."""
