@@ -15,6 +15,7 @@ from sabir.core.model.conversation import (
     BanMask,
     Conversation,
     ConversationKind,
+    Hat,
     Member,
     Membership,
     Role,
@@ -171,6 +172,14 @@ class Directory:
             conversation.config = msgspec.msgpack.decode(row.value, type=RoomConfig)
         elif row.type == "topic":
             conversation.topic = msgspec.msgpack.decode(row.value, type=Topic)
+        elif row.type == "avatar":
+            conversation.avatar = row.value.decode()
+        elif row.type == "hat":
+            hat = msgspec.msgpack.decode(row.value, type=Hat)
+            conversation.hats = {**conversation.hats, hat.uri: hat}
+        elif row.type == "hats":
+            worn = msgspec.msgpack.decode(row.value, type=tuple[str, ...])
+            conversation.wearers = {**conversation.wearers, ActorId(int(row.key)): worn}
         elif row.type == "nick":
             conversation.set_registered(ActorId(int(row.key)), row.value.decode())
         elif row.type == "ban.mask":

@@ -371,7 +371,8 @@ def test_nobody_takes_back_what_another_has_said(witches: tuple[Peer, Peer]) -> 
 
 @pytest.mark.spec("XEP-0425 §4")
 @pytest.mark.spec("XEP-0425 §4.1")
-def test_a_moderator_takes_a_message_out_for_everybody(witches: tuple[Peer, Peer]) -> None:
+@pytest.mark.parametrize("older", [False, True])
+def test_a_moderator_takes_a_message_out_for_everybody(witches: tuple[Peer, Peer], older: bool) -> None:
     crone, wicca = witches
     wicca.say(said("free magic potions!"))
     target = stanza_id(crone.hear()[0])
@@ -380,6 +381,11 @@ def test_a_moderator_takes_a_message_out_for_everybody(witches: tuple[Peer, Peer
         f"<moderate xmlns='urn:xmpp:message-moderate:1' id='{target}'>"
         "<retract xmlns='urn:xmpp:message-retract:1'/><reason>not here</reason></moderate>"
     )
+    if older:
+        payload = (
+            f"<apply-to xmlns='urn:xmpp:fasten:0' id='{target}'><moderate xmlns='urn:xmpp:message-moderate:0'>"
+            "<retract xmlns='urn:xmpp:message-retract:0'/><reason>not here</reason></moderate></apply-to>"
+        )
 
     refused = wicca.ask(payload, type="set", to=ROOM)
     answer = crone.ask(payload, type="set", to=ROOM)
@@ -396,6 +402,9 @@ def test_a_moderator_takes_a_message_out_for_everybody(witches: tuple[Peer, Peer
         moderated = retract.find("moderated", "urn:xmpp:message-moderate:1")
         assert moderated is not None
         assert moderated.get("by") == f"{ROOM}/firstwitch"
+        fastened = message.find("apply-to", "urn:xmpp:fasten:0")
+        assert fastened is not None
+        assert fastened.get("id") == target
 
 
 @pytest.mark.spec("XEP-0085 §5.5")

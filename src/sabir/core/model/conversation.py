@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # Most conversations are not rooms, and most rooms have none.
 _NO_NICKS: Final[dict[ActorId, str]] = {}
 _NOBODY: Final[dict[str, ActorId]] = {}
+_NO_HATS: Final[dict[str, Hat]] = {}
+_BARE: Final[dict[ActorId, tuple[str, ...]]] = {}
 
 
 class ConversationKind(Enum):
@@ -110,6 +112,15 @@ class RoomConfig(msgspec.Struct, frozen=True):
     """Messages that somebody who joins is shown unasked or asked, at most; the archive has them all."""
     slow_mode_s: int = 0
     """Seconds between two messages of one person below an admin; 0 for no such rule."""
+
+
+class Hat(msgspec.Struct, frozen=True):
+    """A title that people may be given in a room, on top of their role and without any power."""
+
+    uri: str
+    title: str
+    hue: str = ""
+    """The angle of its colour, from 0 to 360, as text; empty for none."""
 
 
 class Topic(msgspec.Struct, frozen=True):
@@ -207,6 +218,12 @@ class Conversation:
         """The nicks that members have for themselves; to be changed by `set_registered` only."""
         self.reserved: dict[str, ActorId] = _NOBODY
         """Who those are, by the skeleton of the nick."""
+        self.avatar = ""
+        """The SHA-1 of the room's picture, in hexadecimal; empty if it has none."""
+        self.hats: dict[str, Hat] = _NO_HATS
+        """By URI. Replaced as a whole, as is `wearers`."""
+        self.wearers: dict[ActorId, tuple[str, ...]] = _BARE
+        """The URIs of the hats that people wear."""
 
     def set_registered(self, actor_id: ActorId, nick: str | None) -> None:
         """Let `nick` be for `actor_id` alone; None gives it free."""

@@ -106,6 +106,8 @@ class RoomConfigured:
     by_nick: str
     masks: tuple[tuple[str, bool], ...] = ()
     """(pattern, added) where ban masks changed."""
+    avatar: bool = False
+    """The picture changed."""
 
 
 @dataclass(frozen=True, slots=True)

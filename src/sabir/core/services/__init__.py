@@ -16,6 +16,7 @@ from sabir.core.pace import Pace
 from sabir.core.policy import PolicyConfig
 from sabir.core.ports import Clock, EventIdSource, LogStore, Scheduler, Verifiers
 from sabir.core.services.accounts import Accounts
+from sabir.core.services.appearance import Appearance
 from sabir.core.services.contents import Contents
 from sabir.core.services.devices import Devices
 from sabir.core.services.history import History
@@ -41,6 +42,7 @@ class Services:
     directory: Directory
     delivery: Delivery
     accounts: Accounts
+    appearance: Appearance
     contents: Contents
     devices: Devices
     history: History
@@ -96,6 +98,7 @@ def assemble(
         directory=directory,
         delivery=delivery,
         accounts=Accounts(log, directory, sessions, store, verifiers),
+        appearance=Appearance(log, rooms, store, clock, signals),
         contents=Contents(),
         devices=Devices(log, directory, sessions, delivery, store, scheduler),
         history=History(directory, store, domain),

@@ -52,7 +52,7 @@ STRIPPED: Final[dict[bytes, str]] = {
     b"urn:xmpp:mam:2": "XEP-0313 §4.2: results of an archive come from the archive",
     b"urn:xmpp:mam:tmp": "the archive's mark in early versions of XEP-0313",
     b"urn:xmpp:carbons:2": "XEP-0280 §11: copies come from one's own server; the hint is for us only",
-    b"urn:xmpp:hats:0": "XEP-0317 §3: hats are given by the room",
+    b"urn:xmpp:hats:0": "XEP-0317 §3.1: hats are given by the room",
     b"http://jabber.org/protocol/muc#user": "XEP-0045 §16.6.2: statuses and invitations come from the room",
     b"urn:xmpp:push:0": "XEP-0357: between servers and push services only",
 }

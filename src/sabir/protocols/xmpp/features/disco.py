@@ -52,7 +52,7 @@ def info(context: Context, iq: Iq) -> None:
     if node:
         if not _is_server(context, iq):
             raise Refused(ITEM_NOT_FOUND)
-        told = commands.info(context, node)
+        told = commands.info(context, node, commands.COMMANDS)
         context.reply(iq.stanza, f"<query xmlns='{INFO}'{attribute('node', node)}>{told}</query>")
         return
     extra = ""
@@ -75,7 +75,7 @@ def items(context: Context, iq: Iq) -> None:
     listed = ""
     node = iq.payload.get("node")
     if node == COMMANDS and _is_server(context, iq):
-        listed = commands.items(context)
+        listed = commands.items(context, context.place.domain, commands.COMMANDS)
     elif _is_server(context, iq):
         listed = f"<item{attribute('jid', context.place.rooms_domain)} name='Rooms'/>"
     else:

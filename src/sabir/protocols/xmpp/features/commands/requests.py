@@ -1,5 +1,6 @@
 """Requests for commands (XEP-0050): listing, carrying out, forms forwards and backwards, cancelling."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from sabir.protocols.xmpp.codec import attribute
@@ -23,8 +24,10 @@ from sabir.protocols.xmpp.features.commands.execution import (
 from sabir.protocols.xmpp.features.context import Context, Iq
 from sabir.protocols.xmpp.features.dialogues import Dialogue
 
-COMMANDS: Final[dict[str, Command]] = {each.node: each for each in administration.COMMANDS}
-"""All commands of the server, by node."""
+Commands = Mapping[str, Command]
+"""Commands of one address, by node."""
+COMMANDS: Final[Commands] = {each.node: each for each in administration.COMMANDS}
+"""Those of the server."""
 _ACTIONS: Final = ("execute", "next", "prev", "complete", "cancel")
 
 
@@ -37,19 +40,19 @@ _EXPIRED: Final = StanzaError(
 )
 
 
-def items(context: Context) -> str:
-    """Return the commands that a client may use, as items of disco (XEP-0050 §2.2)."""
-    jid = attribute("jid", context.place.domain)
+def items(context: Context, address: str, commands: Commands) -> str:
+    """Return those commands of `address` that a client may use, as items of disco (XEP-0050 §2.2)."""
+    jid = attribute("jid", address)
     return "".join(
         [
             f"<item{jid}{attribute('node', each.node)}{attribute('name', each.name)}/>"
-            for each in COMMANDS.values()
+            for each in commands.values()
             if each.is_open(context)
         ]
     )
 
 
-def info(context: Context, node: str) -> str:
+def info(context: Context, node: str, commands: Commands) -> str:
     """Return what a node about commands is, as the content of a disco answer.
 
     Raises:
@@ -57,7 +60,7 @@ def info(context: Context, node: str) -> str:
     """
     if node == NAMESPACE:
         return "<identity category='automation' type='command-list' name='Commands'/>"
-    found = COMMANDS.get(node)
+    found = commands.get(node)
     if found is None:
         raise Refused(ITEM_NOT_FOUND)
     if not found.is_open(context):
@@ -70,12 +73,17 @@ def info(context: Context, node: str) -> str:
 
 
 def execute(context: Context, iq: Iq) -> None:
-    """Begin a command, or go on with one (XEP-0050 §2.4)."""
+    """Begin a command of the server, or go on with one (XEP-0050 §2.4)."""
+    answer(context, iq, COMMANDS)
+
+
+def answer(context: Context, iq: Iq, commands: Commands) -> None:
+    """Begin one of `commands`, or go on with it."""
     node = iq.payload.get("node") or ""
     action = iq.payload.get("action") or "execute"
     if action not in _ACTIONS:
         raise Refused(_bad("malformed-action"))
-    found = COMMANDS.get(node)
+    found = commands.get(node)
     if found is None:
         # XEP-0133 §5: what administrators might do, but not here.
         raise Refused(

@@ -13,7 +13,7 @@ from sabir.core.model.signals import (
 )
 from sabir.protocols.xmpp.errors import ITEM_NOT_FOUND, JID_MALFORMED
 from sabir.protocols.xmpp.features.context import Context
-from sabir.protocols.xmpp.features.muc import entering, occupants
+from sabir.protocols.xmpp.features.muc import cards, entering, occupants
 from sabir.protocols.xmpp.features.muc.names import (
     MUC,
     USER,
@@ -173,6 +173,8 @@ def show_configured(context: Context, signal: RoomConfigured) -> None:
         f"<message to='{to}'{sender(context.place, signal.conversation, '')} type='groupchat'>"
         f"<x xmlns='{USER}'><status code='104'/></x></message>".encode()
     )
+    if signal.avatar:
+        cards.show(context, signal.conversation)
 
 
 def _destroyed(context: Context, signal: Departed) -> str:

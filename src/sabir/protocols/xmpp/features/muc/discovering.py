@@ -4,10 +4,14 @@ from typing import Final
 
 from sabir.core import policy
 from sabir.core.model.conversation import Conversation, Role
+from sabir.protocols.xmpp.codec import attribute
 from sabir.protocols.xmpp.errors import FORBIDDEN, ITEM_NOT_FOUND, Refused
 from sabir.protocols.xmpp.features import forms, rsm
+from sabir.protocols.xmpp.features.commands import requests as commands
+from sabir.protocols.xmpp.features.commands.execution import NAMESPACE as COMMANDS
 from sabir.protocols.xmpp.features.context import Context, Iq, Place
 from sabir.protocols.xmpp.features.disco import INFO, ITEMS
+from sabir.protocols.xmpp.features.muc import hats
 from sabir.protocols.xmpp.features.muc.names import room_address
 from sabir.wire.xml import escape_attribute
 
@@ -23,9 +27,11 @@ SERVICE: Final = (
     "http://jabber.org/protocol/rsm",
     "urn:xmpp:occupant-id:0",
     "urn:xmpp:ping",
+    "vcard-temp",
 )
 """What the service answers."""
 ROOM: Final = (
+    COMMANDS,
     INFO,
     ITEMS,
     "http://jabber.org/protocol/muc",
@@ -33,8 +39,10 @@ ROOM: Final = (
     "http://jabber.org/protocol/muc#self-ping-optimization",
     "http://jabber.org/protocol/muc#stable_id",
     "jabber:iq:register",
+    "urn:xmpp:hats:0",
     "urn:xmpp:mam:2",
     "urn:xmpp:mam:2#extended",
+    "urn:xmpp:message-moderate:0",
     "urn:xmpp:message-moderate:1",
     "urn:xmpp:message-retract:1",
     "urn:xmpp:message-retract:1#tombstone",
@@ -42,6 +50,7 @@ ROOM: Final = (
     "urn:xmpp:reactions:0",
     "urn:xmpp:reply:0",
     "urn:xmpp:sid:0",
+    "vcard-temp",
 )
 """What a room answers, beside what its configuration says."""
 
@@ -71,7 +80,9 @@ def room_info(context: Context, iq: Iq, room: Conversation) -> None:
         _own_nick(context, iq, room)
         return
     if node:
-        raise Refused(ITEM_NOT_FOUND)
+        told = commands.info(context, node, hats.commands(room))
+        context.reply(iq.stanza, f"<query xmlns='{INFO}'{attribute('node', node)}>{told}</query>")
+        return
     config = room.config
     name = escape_attribute(config.title or room.name)
     identity = f"<identity category='conference' type='text' name='{name}'/>"
@@ -90,7 +101,11 @@ def room_info(context: Context, iq: Iq, room: Conversation) -> None:
 
 
 def room_items(context: Context, iq: Iq, room: Conversation) -> None:
-    """List who is in a room, to those who are in it themselves (XEP-0045 §6.5)."""
+    """List who is in a room, to those who are in it themselves (XEP-0045 §6.5); or its commands."""
+    if iq.payload.get("node") == COMMANDS:
+        listed = commands.items(context, room_address(context.place, room), hats.commands(room))
+        context.reply(iq.stanza, f"<query xmlns='{ITEMS}' node='{COMMANDS}'>{listed}</query>")
+        return
     request = rsm.read(iq.payload, MOST_ITEMS, MOST_ITEMS)
     shown, items = "", ""
     if context.actor.id in room.attendees:
@@ -130,6 +145,16 @@ def _form(context: Context, room: Conversation) -> str:
         # XEP-0500 §5.2
         forms.text("muc#roominfo_slow_mode_duration", str(config.slow_mode_s), "Seconds between messages"),
     ]
+    if room.avatar:
+        fields.append(forms.text("muc#roominfo_avatarhash", room.avatar, "Avatar hash", "text-multi"))
+    if room.hats:
+        fields.append(forms.text("hats#hash", hats.hash_of(room), "Hats hash"))
+    if config.listed and config.persistent and not config.members_only and not config.key:
+        # XEP-0502 §9: not of rooms that are not for everybody.
+        rate = context.place.services.appearance.messages_per_hour(room)
+        if rate is not None:
+            activity = "{urn:xmpp:muc-activity}message-activity"
+            fields.append(forms.text(activity, f"{rate:.2f}", "Messages per hour"))
     if config.language:
         fields.append(forms.text("muc#roominfo_lang", config.language, "Language"))
     if room.topic is not None and context.place.services.history.may_read(room, context.actor) is None:

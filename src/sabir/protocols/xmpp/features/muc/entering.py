@@ -8,7 +8,7 @@ from sabir.core.model.event import Event, Kind
 from sabir.core.ports import Page, PageQuery
 from sabir.core.services.rooms import Joined
 from sabir.protocols.xmpp.features.context import Context, Ticket
-from sabir.protocols.xmpp.features.muc import occupants, registering
+from sabir.protocols.xmpp.features.muc import cards, occupants, registering
 from sabir.protocols.xmpp.features.muc.names import MUC, sender
 from sabir.protocols.xmpp.features.muc.rendering import delay, message_of
 from sabir.protocols.xmpp.features.muc.roomconfig import MOST_HISTORY
@@ -97,6 +97,8 @@ def _welcome(context: Context, joined: Joined, nick: str, wanted: Wanted) -> Non
         codes.append(210)  # XEP-0045 §7.2.2: one person has one nick, whatever the second device asked for
     mine = occupants.viewer(room, address, own.role, is_self=True)
     context.send(occupants.available(place, room, own, mine, codes))
+    if room.avatar:
+        cards.show(context, room)
     most = min(wanted.stanzas, room.config.max_history)
     if wanted.is_nothing or most == 0 or room.head_position == 0:
         _send_subject(context, room)

@@ -10,10 +10,14 @@ from sabir.protocols.xmpp.errors import BAD_REQUEST, FORBIDDEN, ITEM_NOT_FOUND, 
 from sabir.protocols.xmpp.features.context import Context, Iq, Ticket
 from sabir.protocols.xmpp.features.muc.names import refused
 from sabir.protocols.xmpp.features.muc.speaking import PROTOCOL, named
+from sabir.protocols.xmpp.translate import stanza_id_of
 from sabir.protocols.xmpp.translate.render import RETRACT, STORE
 from sabir.wire.xml import escape_text
 
 NAMESPACE: Final = "urn:xmpp:message-moderate:1"
+# Version 0.2 of XEP-0425, which clients knew for years.
+OLD: Final = "urn:xmpp:message-moderate:0"
+FASTEN: Final = "urn:xmpp:fasten:0"
 
 
 class _Moderating:
@@ -41,14 +45,25 @@ def moderate(context: Context, iq: Iq, room: Conversation) -> None:
     """Take a message out of the room (XEP-0425 §4)."""
     if iq.payload.find("retract", RETRACT) is None:
         raise Refused(BAD_REQUEST)
+    _retract(context, iq, room, iq.payload.child_text("reason"))
+
+
+def fasten(context: Context, iq: Iq, room: Conversation) -> None:
+    """Take a message out of the room, asked for in the older way."""
+    moderate = iq.payload.find("moderate", OLD)
+    if moderate is None or moderate.find("retract", "urn:xmpp:message-retract:0") is None:
+        raise Refused(BAD_REQUEST)
+    _retract(context, iq, room, moderate.child_text("reason"))
+
+
+def _retract(context: Context, iq: Iq, room: Conversation, reason: str | None) -> None:
     if policy.effective_role(room, context.actor) < Role.MODERATOR:
         raise Refused(FORBIDDEN)
     event = named(context, room, (iq.payload.get("id") or "").encode())
     if event is None or event.kind not in (Kind.MESSAGE, Kind.EDIT):
         raise Refused(ITEM_NOT_FOUND)
-    reason = iq.payload.child_text("reason")
     inside = f"<reason>{escape_text(reason)}</reason>" if reason else ""
-    id_ = iq.payload.get("id") or ""
+    id_ = stanza_id_of(event.event_id)
     native = f" type='groupchat'><retract xmlns='{RETRACT}' id='{id_}'>{inside}</retract>{STORE}</message>"
     draft = Draft(
         PROTOCOL,

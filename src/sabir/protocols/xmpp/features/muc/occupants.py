@@ -5,6 +5,7 @@ from typing import Final
 
 from sabir.core.model.conversation import Attendee, Conversation, Role
 from sabir.protocols.xmpp.features.context import Place
+from sabir.protocols.xmpp.features.muc import hats
 from sabir.protocols.xmpp.features.muc.names import (
     MUC,
     OCCUPANT_ID,
@@ -95,7 +96,8 @@ def available(
     start = f"<presence to='{escape_attribute(to.address)}'{sender(place, room, attendee.nick)}>"
     role = item.role or role_name(attendee.role)
     user = _user(place, room, attendee, to, codes, item, role)
-    return start.encode() + _shown(attendee) + f"{user}</presence>".encode()
+    worn = hats.worn(room, attendee.actor) if room.wearers else ""
+    return start.encode() + _shown(attendee) + f"{user}{worn}</presence>".encode()
 
 
 def unavailable(

@@ -85,7 +85,12 @@ def _moderation(place: Place, room: Conversation, event: Event) -> str:
     if target is None or target.actor_id == event.actor_id:
         return ""
     id_ = stanza_id_of(target.event_id)
-    return f"<retract xmlns='{RETRACT}' id='{id_}'>{_moderated(place, room, event)}</retract>"
+    by = escape_attribute(occupant_address(place, room, event.nick))
+    older = (
+        f"<apply-to xmlns='urn:xmpp:fasten:0' id='{id_}'><moderated xmlns='urn:xmpp:message-moderate:0' by='{by}'>"
+        f"<retract xmlns='urn:xmpp:message-retract:0'/>{_reason(event)}</moderated></apply-to>"
+    )
+    return f"<retract xmlns='{RETRACT}' id='{id_}'>{_moderated(place, room, event)}</retract>{older}"
 
 
 def tombstone_of(place: Place, room: Conversation, event: Event, retraction: Event | None) -> str:

@@ -15,12 +15,16 @@ from sabir.protocols.xmpp.errors import (
     stanza_error_for,
 )
 from sabir.protocols.xmpp.features import disco, mam, ping, vcard
+from sabir.protocols.xmpp.features.commands import execution
+from sabir.protocols.xmpp.features.commands import requests as commands
 from sabir.protocols.xmpp.features.context import Context, Iq
 from sabir.protocols.xmpp.features.muc import (
     admin,
     archive,
+    cards,
     configuring,
     discovering,
+    hats,
     moderating,
     registering,
 )
@@ -30,13 +34,21 @@ from sabir.protocols.xmpp.types import Stanza
 
 RoomHandler = Callable[[Context, Iq, Conversation], None]
 
+
+def _command(context: Context, iq: Iq, room: Conversation) -> None:
+    commands.answer(context, iq, hats.commands(room))
+
+
 _ROOM: Final[dict[tuple[str, str], tuple[RoomHandler | None, RoomHandler | None]]] = {
     (disco.INFO, "query"): (discovering.room_info, None),
     (disco.ITEMS, "query"): (discovering.room_items, None),
     (ADMIN, "query"): (admin.take, admin.take),
     (OWNER, "query"): (configuring.take, configuring.take),
     (moderating.NAMESPACE, "moderate"): (None, moderating.moderate),
+    (cards.NAMESPACE, "vCard"): (cards.get, cards.set_),
+    (execution.NAMESPACE, "command"): (None, _command),
     (registering.REGISTER, "query"): (registering.get, registering.set_),
+    (moderating.FASTEN, "apply-to"): (None, moderating.fasten),
     (mam.NAMESPACE, "query"): (archive.form, archive.query),
     (mam.NAMESPACE, "metadata"): (archive.metadata, None),
 }
