@@ -41,6 +41,13 @@ class Refusal(Enum):
     BLOCKED = "blocked by the recipient"
     BLOCKING = "you have blocked them"
 
+    NODE_UNKNOWN = "no such node"
+    NODE_EXISTS = "node exists"
+    NODE_CLOSED = "may not read this node"
+    NODE_DIFFERS = "the node is configured in another way"
+    ITEM_UNKNOWN = "no such item"
+    NOT_SUBSCRIBED = "not subscribed"
+
     TOO_LARGE = "too large"
     TOO_MANY = "limit reached"
     RATE_LIMITED = "too fast"

@@ -38,6 +38,14 @@ class PolicyConfig:
     """
     signals_burst: int = 1_000
     """How much of that an account may do at once before `signals_per_s` counts."""
+    max_nodes: int = 500
+    """The most pubsub nodes of one account: kinds of data that its clients publish about it."""
+    max_items: int = 5_000
+    """The most items of one node; the oldest gives way to a new one."""
+    max_item_bytes: int = 196_608
+    """The largest item of a node, in bytes."""
+    max_nodes_bytes: int = 10_485_760
+    """The most that all nodes of one account may hold, in bytes."""
     big_room: int = 500
     """Above so many attendees, joins and parts are shown to moderators only."""
 

@@ -19,10 +19,13 @@ from sabir.core.model.changes import (
     Change,
     ContactRow,
     ConversationRow,
+    ItemRow,
     MemberRow,
+    NodeRow,
     ReadRow,
     RelationRow,
     StateRow,
+    SubscriberRow,
 )
 from sabir.core.model.event import Event
 from sabir.core.model.presence import Presence
@@ -189,6 +192,17 @@ class Snapshot(msgspec.Struct):
     states: list[StateRow]
     contacts: list[ContactRow]
     blocks: list[BlockRow]
+    node_owners: list[int] = []
+    """Actors that have pubsub nodes; those are read when they are needed (`LogStore.nodes`)."""
+    last_node_id: int = 0
+
+
+class Nodes(msgspec.Struct):
+    """The pubsub nodes of an actor. `items` are (node id, item id, bytes), oldest publication first."""
+
+    nodes: list[NodeRow]
+    items: list[tuple[int, str, int]]
+    subscribers: list[SubscriberRow]
 
 
 class PageQuery(msgspec.Struct, frozen=True):
@@ -273,8 +287,20 @@ class LogStore(Protocol):
         """Return a value of account_data."""
         ...
 
+    def data_size(self, account_id: int) -> tuple[int, int]:
+        """Return how many values of account_data an account has, and their bytes."""
+        ...
+
     def reads(self, account_id: int) -> list[ReadRow]:
         """Return the read markers of an account."""
+        ...
+
+    def nodes(self, owner_actor: int) -> Nodes:
+        """Return the pubsub nodes of an actor."""
+        ...
+
+    def items(self, node_id: int, item_ids: Sequence[str]) -> list[ItemRow]:
+        """Return the items of a node with these ids, those that there are, in the order asked."""
         ...
 
     def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-VERSION: Final = "0001"
+VERSION: Final = "0002"
 """The migration that makes these tables."""
 
 metadata: Final = sa.MetaData()
@@ -297,5 +297,42 @@ receipts: Final = sa.Table(
     _number("position"),
     _number("changed_seq"),
     _number("gone"),
+    **_CLUSTERED,
+)
+
+pubsub_nodes: Final = sa.Table(
+    "pubsub_nodes",
+    metadata,
+    _number("id", key=True),
+    _number("owner_actor"),
+    _text("name"),
+    _text("access"),
+    _blob("config"),
+    sa.UniqueConstraint("owner_actor", "name", name="pubsub_nodes_name"),
+    **_STRICT,
+)
+
+pubsub_items: Final = sa.Table(
+    "pubsub_items",
+    metadata,
+    _number("node_id", key=True),
+    _text("item_id", key=True),
+    _number("publisher"),
+    _blob("payload"),
+    _number("at_ms"),
+    _number("changed_seq"),
+    **_CLUSTERED,
+)
+"""An item that was taken back leaves no row: no client asks what is gone, and some publish without end."""
+
+sa.Index("pubsub_items_changed", pubsub_items.c.node_id, pubsub_items.c.changed_seq)
+
+pubsub_subscribers: Final = sa.Table(
+    "pubsub_subscribers",
+    metadata,
+    _number("node_id", key=True),
+    _text("jid", key=True),
+    _text("state"),
+    _text("affiliation"),
     **_CLUSTERED,
 )

@@ -434,7 +434,7 @@ def test_the_server_and_accounts_say_what_they_can(server: XmppServer) -> None:
 
     own, ours = romeo.ask(info), romeo.ask(info, to="localhost")
 
-    assert [each.get("category") for each in own.elements()[0].find_all("identity")] == ["account"]
+    assert [each.get("category") for each in own.elements()[0].find_all("identity")] == ["account", "pubsub"]
     assert [each.get("category") for each in ours.elements()[0].find_all("identity")] == ["server"]
     assert romeo.ask(info, to="juliet@localhost").get("type") == "error"
     items = romeo.ask("<query xmlns='http://jabber.org/protocol/disco#items'/>", to="localhost")

@@ -5,17 +5,29 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
+from typing import TypeVar
 
 from sabir.base.ids import EventIds
 from sabir.core.errors import Refusal
 from sabir.core.model.actor import Account, Actor
-from sabir.core.model.changes import Change, CredentialRow, DataRow, EraseBody, ReadRow, RelationRow
+from sabir.core.model.changes import (
+    Change,
+    CredentialRow,
+    DataRow,
+    EraseBody,
+    ItemRow,
+    NodeCleared,
+    NodeRow,
+    ReadRow,
+    RelationRow,
+    SubscriberRow,
+)
 from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import Event
 from sabir.core.model.presence import OFFLINE, Presence
 from sabir.core.model.signals import Signal
 from sabir.core.policy import PolicyConfig
-from sabir.core.ports import Batch, Page, PageQuery, Snapshot, StoreError
+from sabir.core.ports import Batch, Nodes, Page, PageQuery, Snapshot, StoreError
 from sabir.core.services import Services, assemble
 
 
@@ -85,6 +97,21 @@ class StepScheduler:
         self.run()
 
 
+_Key = TypeVar("_Key")
+_Row = TypeVar("_Row", bound=Change)
+
+
+def _number(row: Change) -> int:
+    return row.changed_seq
+
+
+def _put(rows: dict[_Key, _Row], key: _Key, row: _Row) -> None:
+    if row.gone:
+        rows.pop(key, None)
+    else:
+        rows[key] = row
+
+
 class FakeStore:
     """Keeps batches in lists. `errors` are given to the next appends; `stalled` keeps answers back until `go`."""
 
@@ -99,6 +126,9 @@ class FakeStore:
         self.poison = b"\0"
         self.credentials: dict[tuple[int, str], bytes] = {}
         self.values: dict[tuple[int, int, str], bytes] = {}
+        self.node_rows: dict[int, NodeRow] = {}
+        self.item_rows: dict[tuple[int, str], ItemRow] = {}
+        self.subscriber_rows: dict[tuple[int, str], SubscriberRow] = {}
 
     def load(self) -> Snapshot:
         """See `core.ports.LogStore`."""
@@ -132,6 +162,18 @@ class FakeStore:
             self.credentials[(change.account_id, change.mechanism)] = change.verifier
         elif isinstance(change, DataRow):
             self.values[(change.account_id, change.conversation_id, change.type)] = change.value
+        elif isinstance(change, NodeRow):
+            _put(self.node_rows, change.id, change)
+        elif isinstance(change, ItemRow):
+            _put(self.item_rows, (change.node_id, change.item_id), change)
+        elif isinstance(change, SubscriberRow):
+            _put(self.subscriber_rows, (change.node_id, change.jid), change)
+        elif isinstance(change, NodeCleared):
+            for item in [key for key in self.item_rows if key[0] == change.node_id]:
+                del self.item_rows[item]
+            if change.subscribers:
+                for jid in [key for key in self.subscriber_rows if key[0] == change.node_id]:
+                    del self.subscriber_rows[jid]
         elif isinstance(change, EraseBody):
             for event in self.events:
                 if event.seq in change.seqs:
@@ -189,6 +231,24 @@ class FakeStore:
     def data(self, account_id: int, conversation_id: int, type: str) -> bytes | None:
         """See `core.ports.LogStore`."""
         return self.values.get((account_id, conversation_id, type)) or None
+
+    def data_size(self, account_id: int) -> tuple[int, int]:
+        """See `core.ports.LogStore`."""
+        values = [value for (owner, _, _), value in self.values.items() if owner == account_id and value]
+        return len(values), sum(map(len, values))
+
+    def nodes(self, owner_actor: int) -> Nodes:
+        """See `core.ports.LogStore`."""
+        rows = [row for row in self.node_rows.values() if row.owner_actor == owner_actor]
+        ids = {row.id for row in rows}
+        items = sorted((row for row in self.item_rows.values() if row.node_id in ids), key=_number)
+        subscribers = [row for row in self.subscriber_rows.values() if row.node_id in ids]
+        return Nodes(rows, [(row.node_id, row.item_id, len(row.payload)) for row in items], subscribers)
+
+    def items(self, node_id: int, item_ids: Sequence[str]) -> list[ItemRow]:
+        """See `core.ports.LogStore`."""
+        keys = [(node_id, item_id) for item_id in item_ids]
+        return [self.item_rows[key] for key in keys if key in self.item_rows]
 
     def reads(self, account_id: int) -> list[ReadRow]:
         """See `core.ports.LogStore`."""

@@ -168,6 +168,42 @@ class ForgetAccount(Change):
     account_id: int
 
 
+class NodeRow(Change):
+    """pubsub_nodes; key: id. `config` is MessagePack; `access` says what it says of that, for queries."""
+
+    id: int
+    owner_actor: int
+    name: str
+    access: str
+    config: bytes
+
+
+class ItemRow(Change):
+    """pubsub_items; key: node_id, item_id. `publisher` is an actor; `at_ms` the time of the publication."""
+
+    node_id: int
+    item_id: str
+    publisher: int
+    payload: bytes
+    at_ms: int
+
+
+class SubscriberRow(Change):
+    """pubsub_subscribers; key: node_id, jid: the name of a local account or a whole address, maybe `/` a device."""
+
+    node_id: int
+    jid: str
+    state: str
+    affiliation: str
+
+
+class NodeCleared(Change):
+    """Not a row: delete all items of a node, and with `subscribers` those too."""
+
+    node_id: int
+    subscribers: bool
+
+
 class EraseBody(Change):
     """Not a row: delete the bodies and renderings of these log numbers in the same transaction."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from sabir.core.model.actor import Account, Actor
 from sabir.core.model.conversation import Attendee, Conversation, Role
 from sabir.core.model.presence import Presence
+from sabir.core.model.pubsub import Node, NodeEvent
 from sabir.core.model.roster import Contact
 
 
@@ -254,6 +255,23 @@ class Announced:
     subject: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class NodeChanged:
+    """Something happened at a pubsub node that the session may read; whether it is interested is its own to know.
+
+    `items` are (id, payload). `wanted`: it has subscribed to the node itself. `last`: no news, but what was
+    published last, at `at_ms`. `cache` keeps what was rendered for other receivers.
+    """
+
+    node: Node
+    what: NodeEvent
+    items: tuple[tuple[str, bytes], ...] = ()
+    wanted: bool = False
+    last: bool = False
+    at_ms: int = 0
+    cache: dict[str, bytes] = field(default_factory=dict)
+
+
 Signal = (
     Attended
     | AttendeeChanged
@@ -274,4 +292,5 @@ Signal = (
     | Whispered
     | AccountChanged
     | Announced
+    | NodeChanged
 )

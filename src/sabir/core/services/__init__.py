@@ -24,11 +24,13 @@ from sabir.core.services.invitations import Invitations
 from sabir.core.services.messaging import Messaging
 from sabir.core.services.moderation import Moderation
 from sabir.core.services.presence import Presences
+from sabir.core.services.pubsub import Pubsub
 from sabir.core.services.reads import Reads
 from sabir.core.services.registration import Registration
 from sabir.core.services.relays import Relays
 from sabir.core.services.rooms import Rooms
 from sabir.core.services.roster import Roster
+from sabir.core.services.shelves import Shelves
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Services:
     messaging: Messaging
     moderation: Moderation
     presences: Presences
+    pubsub: Pubsub
     reads: Reads
     registration: Registration
     relays: Relays
@@ -88,6 +91,7 @@ def assemble(
     presences = Presences(directory, sessions, clock)
     posts = Pace(clock, policy.posts_per_s, policy.posts_burst, limited=limited)
     signals = Pace(clock, policy.signals_per_s, policy.signals_burst, limited=limited)
+    shelves = Shelves(store, snapshot.node_owners, snapshot.last_node_id)
     rooms = Rooms(log, directory, sessions, delivery, policy, signals, secret)
     moderation = Moderation(log, directory, sessions, rooms, signals)
     return Services(
@@ -106,6 +110,7 @@ def assemble(
         messaging=Messaging(log, directory, delivery, store, policy, posts),
         moderation=moderation,
         presences=presences,
+        pubsub=Pubsub(log, directory, sessions, store, presences, shelves, policy, signals),
         reads=Reads(log, directory, sessions, store, signals),
         registration=Registration(log, rooms, moderation, signals, clock, domain),
         relays=Relays(directory, sessions, signals),

@@ -57,6 +57,15 @@ def numeric_for(refusal: Refusal) -> tuple[str, str]:  # a table, and so long
             return "400", "This message does not exist or is too old"
         case Refusal.TARGET_FOREIGN:
             return "400", "You are not authorised to change this message"
+        case (
+            Refusal.NODE_UNKNOWN
+            | Refusal.NODE_EXISTS
+            | Refusal.NODE_CLOSED
+            | Refusal.NODE_DIFFERS
+            | Refusal.ITEM_UNKNOWN
+            | Refusal.NOT_SUBSCRIBED
+        ):
+            return "400", "There is nothing of the kind on IRC"
         case Refusal.TOO_LARGE:
             return "417", "Message is too long"
         case Refusal.TOO_MANY:

@@ -88,6 +88,15 @@ NOT_ACCEPTABLE: Final = StanzaError(ErrorType.MODIFY, "not-acceptable")
 NOT_ALLOWED: Final = StanzaError(ErrorType.CANCEL, "not-allowed")
 REMOTE_SERVER_NOT_FOUND: Final = StanzaError(ErrorType.CANCEL, "remote-server-not-found")
 SERVICE_UNAVAILABLE: Final = StanzaError(ErrorType.CANCEL, "service-unavailable")
+
+PUBSUB_ERRORS: Final = "http://jabber.org/protocol/pubsub#errors"
+
+
+def pubsub_error(type: ErrorType, condition: str, special: str, text: str = "") -> StanzaError:
+    """Return an error with a condition of pubsub's own (XEP-0060 §16.4)."""
+    return StanzaError(type, condition, text, f"<{special} xmlns='{PUBSUB_ERRORS}'/>")
+
+
 _BLOCKING: Final = StanzaError(
     ErrorType.CANCEL,
     "not-acceptable",
@@ -153,6 +162,16 @@ def stanza_error_for(refusal: Refusal) -> StanzaError:
             return NOT_ACCEPTABLE
         case Refusal.BLOCKING:
             return _BLOCKING  # XEP-0191 §3.2
+        case Refusal.NODE_UNKNOWN | Refusal.ITEM_UNKNOWN:
+            return ITEM_NOT_FOUND  # XEP-0060 §7.1.3.3, §7.2.3.2
+        case Refusal.NODE_EXISTS:
+            return CONFLICT  # XEP-0060 §8.1.2
+        case Refusal.NODE_CLOSED:
+            return pubsub_error(ErrorType.CANCEL, "not-allowed", "closed-node")  # XEP-0060 §6.5.9.8
+        case Refusal.NODE_DIFFERS:
+            return pubsub_error(ErrorType.CANCEL, "conflict", "precondition-not-met")  # XEP-0060 §7.1.5
+        case Refusal.NOT_SUBSCRIBED:
+            return pubsub_error(ErrorType.CANCEL, "unexpected-request", "not-subscribed")  # XEP-0060 §6.2.3.2
         case Refusal.TOO_LARGE:
             return StanzaError(ErrorType.MODIFY, "policy-violation", "The message is too large.")
         case Refusal.TOO_MANY:

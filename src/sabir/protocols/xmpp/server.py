@@ -12,6 +12,7 @@ from sabir.gateway.web import Offer, Socket
 from sabir.net.connection import Connection, Handler
 from sabir.net.listener import Tls
 from sabir.protocols.xmpp.config import XmppConfig
+from sabir.protocols.xmpp.features.capabilities import KnownCapabilities
 from sabir.protocols.xmpp.features.chat import PROTOCOL
 from sabir.protocols.xmpp.features.context import Place
 from sabir.protocols.xmpp.features.dialogues import Dialogues
@@ -43,6 +44,7 @@ class XmppFrontEnd:
             operators=environment.operators,
             contacts=environment.contacts,
             dialogues=Dialogues(secrets.token_hex(4)),
+            capabilities=KnownCapabilities(),
         )
         self._hub = Hub(config, environment, place, self.counters, secrets.token_bytes, bind(log))
         environment.services.contents.register(PROTOCOL, XmppTranslator())

@@ -43,6 +43,9 @@ _AFTER: Final = text_of(
     .where(_e.seq > sa.bindparam("seq"))
     .order_by(_e.seq)
 )
+_n: Final = schema.pubsub_nodes.c
+_NODE_OWNERS: Final = text_of(sa.select(_n.owner_actor).distinct())
+_LAST_NODE: Final = text_of(sa.select(sa.func.max(_n.id)))
 _LAST_MS: Final = text_of(sa.select(_e.at_ms).order_by(_e.seq.desc())) + " LIMIT 1"
 
 
@@ -114,6 +117,8 @@ def snapshot(connection: sqlite3.Connection, recent: Recent) -> Snapshot:
         states=statements.STATES.rows(connection, statements.STATES.select()),
         contacts=statements.CONTACTS.rows(connection, statements.CONTACTS.select()),
         blocks=statements.BLOCKS.rows(connection, statements.BLOCKS.select()),
+        node_owners=[row[0] for row in connection.execute(_NODE_OWNERS)],
+        last_node_id=connection.execute(_LAST_NODE).fetchone()[0] or 0,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -141,12 +141,47 @@ class Forgetting:
         self._deletes: Final = [
             text_of(sa.delete(table).where(table.c.account_id == sa.bindparam("account"))) for table in tables
         ]
+        actor = sa.select(schema.actors.c.id).where(schema.actors.c.account_id == sa.bindparam("account"))
+        nodes = schema.pubsub_nodes.c
+        owned = sa.select(nodes.id).where(nodes.owner_actor == actor.scalar_subquery())
+        for table in (schema.pubsub_items, schema.pubsub_subscribers):
+            self._deletes.append(text_of(sa.delete(table).where(table.c.node_id.in_(owned))))
+        self._deletes.append(
+            text_of(sa.delete(schema.pubsub_nodes).where(nodes.owner_actor == actor.scalar_subquery()))
+        )
 
     def put(self, connection: sqlite3.Connection, change: changes.Change) -> None:
         """Delete what the account has."""
         assert isinstance(change, changes.ForgetAccount)
         for delete in self._deletes:
             connection.execute(delete, (change.account_id,))
+
+
+class Put(Protocol):
+    """Stores changes of one kind."""
+
+    def put(self, connection: sqlite3.Connection, change: changes.Change) -> None:
+        """Store a change, in the open transaction."""
+        ...
+
+
+class Clearing:
+    """Deletes what belongs to a pubsub node: `NodeCleared`."""
+
+    def __init__(self) -> None:
+        """Make the statements."""
+        node_id: sa.BindParameter[int] = sa.bindparam("node_id")
+        self._items = text_of(sa.delete(schema.pubsub_items).where(schema.pubsub_items.c.node_id == node_id))
+        self._subscribers = text_of(
+            sa.delete(schema.pubsub_subscribers).where(schema.pubsub_subscribers.c.node_id == node_id)
+        )
+
+    def put(self, connection: sqlite3.Connection, change: changes.Change) -> None:
+        """See `Put.put`."""
+        assert isinstance(change, changes.NodeCleared)
+        connection.execute(self._items, (change.node_id,))
+        if change.subscribers:
+            connection.execute(self._subscribers, (change.node_id,))
 
 
 ACCOUNTS: Final = Stored(changes.AccountRow, schema.accounts)
@@ -167,28 +202,36 @@ BLOCKS: Final = Stored(changes.BlockRow, schema.blocks)
 DATA: Final = Stored(changes.DataRow, schema.account_data)
 READS: Final = Stored(changes.ReadRow, schema.reads)
 RECEIPTS: Final = Stored(changes.ReceiptRow, schema.receipts)
+NODES: Final = Stored(changes.NodeRow, schema.pubsub_nodes)
+ITEMS: Final = Stored(changes.ItemRow, schema.pubsub_items)
+SUBSCRIBERS: Final = Stored(changes.SubscriberRow, schema.pubsub_subscribers)
 
 FORGETTING: Final = Forgetting(
     schema.credentials, schema.roster, schema.blocks, schema.account_data, schema.reads
 )
 
-STORED: Final[dict[type[changes.Change], Stored[changes.Change] | Forgetting]] = {
-    changes.ForgetAccount: FORGETTING
-} | {
-    stored.row: stored  # type: ignore[misc]  # each kind is put by its own
-    for stored in (
-        ACCOUNTS,
-        CREDENTIALS,
-        ACTORS,
-        CONVERSATIONS,
-        MEMBERS,
-        SPANS,
-        STATES,
-        RELATIONS,
-        CONTACTS,
-        BLOCKS,
-        DATA,
-        READS,
-        RECEIPTS,
-    )
-}
+STORED: Final[dict[type[changes.Change], Put]] = (
+    {changes.ForgetAccount: FORGETTING}
+    | {
+        stored.row: stored
+        for stored in (
+            ACCOUNTS,
+            CREDENTIALS,
+            ACTORS,
+            CONVERSATIONS,
+            MEMBERS,
+            SPANS,
+            STATES,
+            RELATIONS,
+            CONTACTS,
+            BLOCKS,
+            DATA,
+            READS,
+            RECEIPTS,
+            NODES,
+            ITEMS,
+            SUBSCRIBERS,
+        )
+    }
+    | {changes.NodeCleared: Clearing()}
+)

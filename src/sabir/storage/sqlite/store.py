@@ -9,16 +9,16 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
-from sabir.core.model.changes import ReadRow, RelationRow
+from sabir.core.model.changes import ItemRow, ReadRow, RelationRow
 from sabir.core.model.event import Event
-from sabir.core.ports import Batch, Page, PageQuery, Snapshot, StoreError
+from sabir.core.ports import Batch, Nodes, Page, PageQuery, Snapshot, StoreError
 from sabir.storage import migrations, schema
 from sabir.storage.config import StorageConfig
 from sabir.storage.lock import DataLock
@@ -54,6 +54,25 @@ _DATA: Final = text_of(
         _data.type == sa.bindparam("type"),
         _data.gone == sa.literal_column("0"),
     )
+)
+_DATA_SIZE: Final = text_of(
+    sa.select(sa.func.count(), sa.func.total(sa.func.length(_data.value))).where(
+        _data.account_id == sa.bindparam("account_id"), _data.gone == sa.literal_column("0")
+    )
+)
+_items: Final = schema.pubsub_items.c
+_nodes: Final = schema.pubsub_nodes.c
+_OWNER: Final[sa.BindParameter[int]] = sa.bindparam("owner_actor")
+_OWNED: Final = sa.select(_nodes.id).where(_nodes.owner_actor == _OWNER)
+_NODES: Final = statements.NODES.select(_nodes.owner_actor == _OWNER, order=[_nodes.id])
+_ITEM_INDEX: Final = text_of(
+    sa.select(_items.node_id, _items.item_id, sa.func.length(_items.payload))
+    .where(_items.node_id.in_(_OWNED))
+    .order_by(_items.changed_seq)
+)
+_SUBSCRIBERS: Final = statements.SUBSCRIBERS.select(schema.pubsub_subscribers.c.node_id.in_(_OWNED))
+_ITEM: Final = statements.ITEMS.select(
+    _items.node_id == sa.bindparam("node_id"), _items.item_id == sa.bindparam("item_id")
 )
 _READS: Final = statements.READS.select(schema.reads.c.account_id == sa.bindparam("account_id"))
 
@@ -148,9 +167,30 @@ class SqliteStore:
         row = self._connection.execute(_DATA, (account_id, conversation_id, type)).fetchone()
         return None if row is None else bytes(row[0])
 
+    def data_size(self, account_id: int) -> tuple[int, int]:
+        """See `LogStore.data_size`."""
+        count, size = self._connection.execute(_DATA_SIZE, (account_id,)).fetchone()
+        return count, int(size)
+
     def reads(self, account_id: int) -> list[ReadRow]:
         """See `LogStore.reads`."""
         return statements.READS.rows(self._connection, _READS, (account_id,))
+
+    def nodes(self, owner_actor: int) -> Nodes:
+        """See `LogStore.nodes`."""
+        connection, owner = self._connection, (owner_actor,)
+        return Nodes(
+            nodes=statements.NODES.rows(connection, _NODES, owner),
+            items=connection.execute(_ITEM_INDEX, owner).fetchall(),
+            subscribers=statements.SUBSCRIBERS.rows(connection, _SUBSCRIBERS, owner),
+        )
+
+    def items(self, node_id: int, item_ids: Sequence[str]) -> list[ItemRow]:
+        """See `LogStore.items`."""
+        found: list[ItemRow] = []
+        for item_id in item_ids:
+            found += statements.ITEMS.rows(self._connection, _ITEM, (node_id, item_id))
+        return found
 
     def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:
         """See `LogStore.mailbox_heads`."""

@@ -17,6 +17,7 @@ from sabir.core.model.signals import (
     Invited,
     MemberListed,
     MembershipAsked,
+    NodeChanged,
     PresenceChanged,
     ReadMarked,
     Receipt,
@@ -91,7 +92,8 @@ def show(client: Client, signal: Signal) -> None:  # one case per signal, and so
             for row in f"{signal.subject}\n{signal.text}".strip("\n").splitlines():
                 client.server_line(f"NOTICE {client.machine.nick} :{row}")
         case (
-            MemberListed()  # the entry in the log says the same, with a place in its order
+            NodeChanged()  # IRC publishes nothing
+            | MemberListed()  # the entry in the log says the same, with a place in its order
             | PresenceChanged()
             | ContactChanged()
             | SubscriptionAsked()

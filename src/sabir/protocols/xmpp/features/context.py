@@ -23,6 +23,7 @@ from sabir.core.ports import Session
 from sabir.core.services import Services
 from sabir.protocols.xmpp.config import XmppConfig
 from sabir.protocols.xmpp.errors import StanzaError
+from sabir.protocols.xmpp.features.caps_hash import Claim
 from sabir.protocols.xmpp.features.dialogues import Dialogues
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.types import Stanza
@@ -46,6 +47,19 @@ class Outcome(Protocol):
         """Take the reason why nothing was stored."""
 
 
+class Capabilities(Protocol):
+    """What clients want to be told of, by the hashes of what they can do; see `features.capabilities`."""
+
+    def note(self, context: "Context", claim: Claim | None, *, arrived: bool) -> None:
+        """Take in the claim of an available presence; `arrived`: the client was not there before."""
+
+    def answered(self, context: "Context", stanza: Stanza) -> None:
+        """Take an answer of a client to a question of the server's."""
+
+    def forget(self, context: "Context") -> None:
+        """Note that a client is gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where this server is; the same for all of its clients."""
@@ -62,6 +76,7 @@ class Place:
     """URIs of those who are responsible, by what for (XEP-0157 §3)."""
     dialogues: Dialogues
     """Commands under way (XEP-0050)."""
+    capabilities: Capabilities
 
 
 class Context(Protocol):
@@ -84,6 +99,10 @@ class Context(Protocol):
     """The full address, as it stands in an attribute."""
     address_bare: bytes
     """The same without the resource."""
+    interests: frozenset[str]
+    """Names of the nodes of contacts of which the client wants to be told (XEP-0163 §4.2)."""
+    claimed: tuple[str, str, str] | None
+    """The hash that it gave for what it can do (XEP-0115)."""
     directed: dict[str, None]
     """Addresses of accounts that got a directed presence (RFC 6121 §4.6)."""
 

@@ -3,12 +3,13 @@
 from typing import Final
 
 from sabir.protocols.xmpp.codec import attribute
-from sabir.protocols.xmpp.errors import ITEM_NOT_FOUND, SERVICE_UNAVAILABLE, Refused
+from sabir.protocols.xmpp.errors import SERVICE_UNAVAILABLE, Refused
 from sabir.protocols.xmpp.features import extdisco, forms
 from sabir.protocols.xmpp.features.commands import requests as commands
 from sabir.protocols.xmpp.features.commands.execution import NAMESPACE as COMMANDS
 from sabir.protocols.xmpp.features.context import Context, Iq
 from sabir.protocols.xmpp.features.forms import Field
+from sabir.protocols.xmpp.features.pubsub import discovering
 
 INFO: Final = "http://jabber.org/protocol/disco#info"
 SERVER_INFO: Final = "http://jabber.org/network/serverinfo"
@@ -42,6 +43,7 @@ ACCOUNT: Final[tuple[str, ...]] = (
     "urn:xmpp:ping",
     "urn:xmpp:sid:0",
     "vcard-temp",
+    *discovering.FEATURES,
 )
 """What an account answers."""
 
@@ -51,7 +53,8 @@ def info(context: Context, iq: Iq) -> None:
     node = iq.payload.get("node")
     if node:
         if not _is_server(context, iq):
-            raise Refused(ITEM_NOT_FOUND)
+            discovering.info(context, iq, node)
+            return
         told = commands.info(context, node, commands.COMMANDS)
         context.reply(iq.stanza, f"<query xmlns='{INFO}'{attribute('node', node)}>{told}</query>")
         return
@@ -65,21 +68,25 @@ def info(context: Context, iq: Iq) -> None:
         features = tuple(feature for feature in SERVER if missing.get(feature, True))
     else:
         _check_account(context, iq)
-        identity, features = "<identity category='account' type='registered'/>", ACCOUNT
+        identity = "<identity category='account' type='registered'/>" + discovering.IDENTITY
+        features = ACCOUNT
     listed = "".join([f"<feature var='{feature}'/>" for feature in features])
     context.reply(iq.stanza, f"<query xmlns='{INFO}'>{identity}{listed}{extra}</query>")
 
 
 def items(context: Context, iq: Iq) -> None:
-    """List the services of the server; an account has none."""
+    """List the services of the server, the nodes of an account, or the items of one."""
     listed = ""
     node = iq.payload.get("node")
     if node == COMMANDS and _is_server(context, iq):
         listed = commands.items(context, context.place.domain, commands.COMMANDS)
     elif _is_server(context, iq):
         listed = f"<item{attribute('jid', context.place.rooms_domain)} name='Rooms'/>"
+    elif node:
+        discovering.items(context, iq, node)
+        return
     else:
-        _check_account(context, iq)
+        listed = discovering.nodes(context, iq)
     shown = attribute("node", node) if node else ""
     context.reply(iq.stanza, f"<query xmlns='{ITEMS}'{shown}>{listed}</query>")
 

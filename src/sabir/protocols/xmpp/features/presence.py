@@ -13,7 +13,8 @@ from sabir.protocols.xmpp.errors import (
     REMOTE_SERVER_NOT_FOUND,
     Refused,
 )
-from sabir.protocols.xmpp.features import chat
+from sabir.protocols.xmpp.features import caps_hash, chat
+from sabir.protocols.xmpp.features.caps_hash import Claim
 from sabir.protocols.xmpp.features.context import Context
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.types import Stanza
@@ -40,7 +41,8 @@ def take_presence(context: Context, stanza: Stanza, to: Jid | None) -> None:
     if to is None or (to.bare == context.jid.bare and type_ in (b"", b"unavailable")):
         if type_ in (b"", b"unavailable"):
             presence = read(stanza)
-            context.run(lambda: _broadcast(context, presence))
+            claim = caps_hash.read(element_of(stanza)) if presence.is_available else None
+            context.run(lambda: _broadcast(context, presence, claim))
         else:
             context.refuse(stanza, BAD_REQUEST)
         return
@@ -85,7 +87,7 @@ def read(stanza: Stanza) -> Presence:
     return Presence(availability, element.child_text("status") or "", priority, chat.PROTOCOL, native)
 
 
-def _broadcast(context: Context, presence: Presence) -> None:
+def _broadcast(context: Context, presence: Presence, claim: Claim | None) -> None:
     before = context.session.presence
     services = context.place.services
     services.presences.change(context.session, presence)
@@ -95,6 +97,8 @@ def _broadcast(context: Context, presence: Presence) -> None:
         # RFC 6121 §3.1.3: requests are shown at each login until they are answered.
         for contact in services.roster.requests(context.account):
             show_request(context, contact)
+    if presence.is_available:
+        context.place.capabilities.note(context, claim, arrived=not before.is_available)
     if presence.is_available and presence.priority >= 0 and not chat_was_open(before):
         chat.offer_missed(context)  # RFC 6121 §8.5.2.2.1
 
@@ -222,6 +226,7 @@ def _presence(sender: str, context: Context, type_: str) -> bytes:
 
 def go_offline(context: Context) -> None:
     """Tell everyone that the client is gone, if it was there."""
+    context.place.capabilities.forget(context)
     if context.session.presence.is_available:
         context.place.services.presences.change(context.session, OFFLINE)
     leave_directed(context, OFFLINE)

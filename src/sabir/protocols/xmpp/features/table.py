@@ -20,6 +20,9 @@ from sabir.protocols.xmpp.features import (
 from sabir.protocols.xmpp.features.commands import requests as commands
 from sabir.protocols.xmpp.features.commands.execution import NAMESPACE as COMMANDS
 from sabir.protocols.xmpp.features.context import IqHandler
+from sabir.protocols.xmpp.features.pubsub import requests
+from sabir.protocols.xmpp.features.pubsub.names import NAMESPACE as PUBSUB
+from sabir.protocols.xmpp.features.pubsub.names import OWNER as PUBSUB_OWNER
 
 SESSION: Final = "urn:ietf:params:xml:ns:xmpp-session"
 
@@ -58,6 +61,8 @@ TABLE: Final[dict[tuple[str, str], Answer]] = {
     (blocking.NAMESPACE, "block"): Answer(set=blocking.block),
     (blocking.NAMESPACE, "unblock"): Answer(set=blocking.unblock),
     (vcard.NAMESPACE, "vCard"): Answer(get=vcard.get, set=vcard.set_, others=True),
+    (PUBSUB, "pubsub"): Answer(get=requests.get, set=requests.set_, others=True),
+    (PUBSUB_OWNER, "pubsub"): Answer(get=requests.get, set=requests.set_, others=True),
     (register.NAMESPACE, "query"): Answer(get=register.get, set=register.set_, server=True),
     # RFC 3921 §3, which old clients still follow: a session exists as soon as a resource is bound.
     (SESSION, "session"): Answer(set=ping.ping, server=True),

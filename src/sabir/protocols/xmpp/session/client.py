@@ -19,6 +19,7 @@ from sabir.core.model.signals import (
     Invited,
     MemberListed,
     MembershipAsked,
+    NodeChanged,
     PresenceChanged,
     ReadMarked,
     Receipt,
@@ -38,6 +39,7 @@ from sabir.protocols.xmpp.errors import StanzaError, StreamCondition, StreamErro
 from sabir.protocols.xmpp.features import blocking, chat, muc, presence, roster
 from sabir.protocols.xmpp.features.commands import administration
 from sabir.protocols.xmpp.features.context import Outcome, Place, Ticket
+from sabir.protocols.xmpp.features.pubsub import notifying
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.machine import Management
 from sabir.protocols.xmpp.machine.management import REQUEST
@@ -49,6 +51,8 @@ MAX_KEPT: Final = 1_000
 """Signals kept for a client that does not keep up; beyond it the stream ends."""
 MAX_KEPT_BYTES: Final = 1 << 20
 """The same in bytes, of those that carry stanzas of others."""
+
+_NOTHING_WANTED: Final[frozenset[str]] = frozenset()
 
 
 class Link:
@@ -95,6 +99,8 @@ class Client:
         self.carbons: bool = False
         self.interested: bool = False
         self.blocklist: bool = False
+        self.interests: frozenset[str] = _NOTHING_WANTED
+        self.claimed: tuple[str, str, str] | None = None
         self.directed: dict[str, None] = {}
         self.joining: dict[int, list[Event]] = {}
         self.management: Management | None = None
@@ -290,6 +296,9 @@ class Client:
             if self._inactive or self.link is None:
                 self._keep_presence(signal)
                 return
+        elif isinstance(signal, NodeChanged):
+            if not signal.wanted and signal.node.name not in self.interests:
+                return
         elif isinstance(signal, Typing) and (self._inactive or self._behind or self.link is None):
             return
         if self._behind:
@@ -400,6 +409,8 @@ class Client:
             self._kept_bytes += len(signal.payload)
         elif isinstance(signal, Whispered):
             self._kept_bytes += len(signal.native)
+        elif isinstance(signal, NodeChanged):
+            self._kept_bytes += sum([len(payload) for _, payload in signal.items])
         if len(self._kept) > MAX_KEPT or self._kept_bytes > MAX_KEPT_BYTES:
             self._give_up("You read too slowly.")
 
@@ -476,6 +487,8 @@ class Client:
                 # What an XMPP device has read is known by a copy of the message that said so.
                 if signal.protocol != self.protocol:
                     self._show_marker(signal)
+            case NodeChanged():
+                notifying.show(self, signal)
             case AccountChanged():
                 link = self.link
                 self.leave()

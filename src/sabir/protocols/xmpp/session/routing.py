@@ -59,7 +59,9 @@ def _presence(context: Context, stanza: Stanza, to: Jid | None) -> None:
 
 def _iq(context: Context, stanza: Stanza, to: Jid | None) -> None:
     if stanza.type in (b"result", b"error"):
-        if to is not None:
+        if to is None or to == Jid("", context.place.domain):
+            context.place.capabilities.answered(context, stanza)
+        else:
             _answer(context, stanza, to)
         return
     payloads = element_of(stanza).elements()
