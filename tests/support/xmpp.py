@@ -13,7 +13,7 @@ from sabir.base.ids import EventIds
 from sabir.base.secret import Secret
 from sabir.core.policy import PolicyConfig
 from sabir.core.services import assemble
-from sabir.gateway.contract import Environment
+from sabir.gateway.contract import Environment, PublicAddress
 from sabir.net.config import LimitsConfig
 from sabir.net.limits import LoginLimits
 from sabir.net.tls import TlsInfo
@@ -172,6 +172,7 @@ class XmppServer:
             secret=Secret("00" * 32),
             version="1.2.3",
             started_ms=START_MS,
+            public=PublicAddress("https://chat.example.org"),
             operators=operators,
             contacts=contacts or {},
         )

@@ -35,7 +35,7 @@ from sabir.base.ids import EventIds
 from sabir.base.secret import Secret
 from sabir.core.services import Services, assemble
 from sabir.gateway.connection import Gateway
-from sabir.gateway.contract import Environment, FrontEnd
+from sabir.gateway.contract import Environment, FrontEnd, PublicAddress
 from sabir.gateway.http import HttpFrontEnd
 from sabir.gateway.metrics import CommitMeter, Metrics
 from sabir.gateway.web import Site
@@ -108,6 +108,7 @@ class Server:
         metrics = Metrics(
             __version__, gateway=gateway, admission=admission, core_log=services.log, commits=meter
         )
+        public = PublicAddress(settings.http.public_url)
         environment = Environment(
             services=services,
             domain=settings.server.domain,
@@ -117,6 +118,7 @@ class Server:
             secret=secret,
             version=__version__,
             started_ms=self._started_ms,
+            public=public,
             operators=frozenset(name.lower() for name in settings.server.operators),
             contacts=settings.server.contacts,
             limited=settings.limits.enabled,
@@ -152,6 +154,8 @@ class Server:
                     )
                     await listener.open()
                     self._listeners.append(listener)
+        if not public.configured:
+            public.url = self._own_url()
         _spare_the_collector()
         operator = Operator(services, self.facts)
         self._control = await control.listen(self._data / SOCKET_NAME, operator.execute)
@@ -228,6 +232,13 @@ class Server:
             return hosts
         log.warning("no IPv6 on this machine: listening on IPv4 only")
         return tuple(host for host in hosts if ":" not in host)
+
+    def _own_url(self) -> str:
+        """Return where clients reach us without a proxy; on `--ports auto` they trust no certificate of ours."""
+        name = "http" if self._ports == "auto" else "https"
+        (port, *_) = [listener.port for listener in self._listeners if listener.endpoint.name == name]
+        host = "127.0.0.1" if self._ports == "auto" else self._settings.server.domain
+        return f"{name}://{host}:{port}"
 
     def _objection(self) -> str:
         if self._services is None or not self._services.log.healthy:

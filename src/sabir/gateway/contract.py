@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from sabir.base.secret import Secret
 from sabir.core.errors import Refusal
@@ -54,12 +54,23 @@ class Environment:
     """64 hex digits kept with the data; keys whatever must be the same after a restart (fake salts)."""
     version: str
     started_ms: int
+    public: PublicAddress
     operators: frozenset[str] = frozenset()
     """Names of the accounts that may administer the server from their client."""
     contacts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """URIs of those who are responsible, by what for (XEP-0157)."""
     limited: bool = True
     """False: rate limits are off (`limits.enabled=false`), a protocol's own flood control too."""
+
+
+class PublicAddress:
+    """Where clients reach the listeners `http` and `https`; known once these are open."""
+
+    def __init__(self, configured: str) -> None:
+        self.configured: Final = configured.rstrip("/")
+        """What the operator says; may be empty."""
+        self.url = self.configured
+        """The same, or what the listeners say; without a slash at its end."""
 
 
 class FrontEnd(Protocol):

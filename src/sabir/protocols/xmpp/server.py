@@ -11,6 +11,7 @@ from sabir.gateway.contract import Counters, Door, Environment
 from sabir.gateway.web import Offer, Socket
 from sabir.net.connection import Connection, Handler
 from sabir.net.listener import Tls
+from sabir.protocols.xmpp import hostmeta
 from sabir.protocols.xmpp.config import XmppConfig
 from sabir.protocols.xmpp.features.capabilities import KnownCapabilities
 from sabir.protocols.xmpp.features.chat import PROTOCOL
@@ -62,7 +63,7 @@ class XmppFrontEnd:
 
     def offers(self) -> Sequence[Offer]:
         """Return what XMPP has for the listeners `http` and `https`."""
-        return [
+        sockets = [
             Socket(
                 path=path,
                 protocol="xmpp",  # RFC 7395 §3.1
@@ -73,6 +74,9 @@ class XmppFrontEnd:
             )
             for path in WEBSOCKET_PATHS
         ]
+        told = {hostmeta.WEBSOCKET: WEBSOCKET_PATHS[0]}
+        needs_tls = self._hub.config.require_tls
+        return [*sockets, *hostmeta.pages(self._hub.environment.public, told, needs_tls=needs_tls)]
 
 
 def front_end(config: XmppConfig, environment: Environment) -> XmppFrontEnd:

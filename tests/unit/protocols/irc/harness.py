@@ -12,7 +12,7 @@ from sabir.base.clock import MonotonicClock
 from sabir.base.secret import Secret
 from sabir.core.model.actor import Account
 from sabir.core.policy import PolicyConfig
-from sabir.gateway.contract import Door, Environment
+from sabir.gateway.contract import Door, Environment, PublicAddress
 from sabir.net.config import LimitsConfig
 from sabir.net.connection import Connection
 from sabir.net.limits import LoginLimits
@@ -116,6 +116,7 @@ class Net:
                 secret=Secret("00" * 32),
                 version="1.0",
                 started_ms=self.world.clock.value_ms,
+                public=PublicAddress(""),
                 limited=False,
             ),
         )
