@@ -13,6 +13,7 @@ from sabir.core.model.changes import (
     CredentialRow,
     DataRow,
     ForgetAccount,
+    ForgetTokens,
     MemberRow,
     ReadRow,
     ReceiptRow,
@@ -153,6 +154,25 @@ def test_values_are_looked_up_by_their_key(chronicle: Chronicle) -> None:
 
     assert store.credential(1, "SCRAM-SHA-256") is None
     assert store.data(1, 0, "vcard") is None
+
+
+def test_the_tokens_of_an_account_are_deleted_together(place: Place, chronicle: Chronicle) -> None:
+    kept = CredentialRow(account_id=1, mechanism="SCRAM-SHA-256", verifier=b"v")
+    other = CredentialRow(account_id=2, mechanism="token:a", verifier=b"t")
+    tokens = [
+        CredentialRow(account_id=1, mechanism=f"token:{each}", verifier=b"t") for each in ("", "a", "z")
+    ]
+    chronicle.change(kept, other, *tokens, ForgetTokens(account_id=1), tokens[1])
+
+    store = chronicle.opened.store
+    # In the order made: what is given after it stays.
+    assert store.credentials(1) == [as_stored(kept), as_stored(tokens[1])]
+
+    chronicle.change(ForgetTokens(account_id=1))
+
+    store = place.reopen(chronicle).store
+    assert store.credentials(1) == [as_stored(kept)]
+    assert store.credentials(2) == [as_stored(other)]
 
 
 def test_what_is_kept_for_one_account_alone_is_deleted_with_it(place: Place, chronicle: Chronicle) -> None:

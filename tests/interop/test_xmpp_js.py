@@ -66,6 +66,8 @@ def test_two_clients_talk_over_tls_and_find_it_in_their_archive(
         NODE_EXTRA_CA_CERTS=str(running.certificate),
     )
 
+    assert seen["proven"] == ["password", "token"]
+    assert seen["tokenMechanism"] == "HT-SHA-256-NONE"
     # It logs in with SASL 2 and Bind 2: what it calls its resource is the tag.
     for name, address in zip(("mercutio", "nurse"), seen["addresses"], strict=True):
         assert address.startswith(f"{name}@{running.domain}/node/")

@@ -57,11 +57,11 @@ class Caller:
     def say(self, text: str = "") -> list[Element]:
         """Send `text` and return the elements that came back."""
         self.session.receive(text.encode())
-        self._server.loop.run()
         return self.hear()
 
     def hear(self) -> list[Element]:
         """Return what came since."""
+        self._server.loop.run()
         self._server.settle()
         self._decoder.feed(self.wire.taken())
         heard: list[Element] = []

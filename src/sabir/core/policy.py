@@ -46,6 +46,10 @@ class PolicyConfig:
     """The largest item of a node, in bytes."""
     max_nodes_bytes: int = 10_485_760
     """The most that all nodes of one account may hold, in bytes."""
+    token_days: int = 21
+    """Days for which a device that does not come back may log in with the token that it was given, instead of the
+    password (XEP-0484). One that does gets a new token once a day.
+    """
     big_room: int = 500
     """Above so many attendees, joins and parts are shown to moderators only."""
 

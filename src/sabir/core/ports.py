@@ -19,6 +19,7 @@ from sabir.core.model.changes import (
     Change,
     ContactRow,
     ConversationRow,
+    CredentialRow,
     ItemRow,
     MemberRow,
     NodeRow,
@@ -281,6 +282,10 @@ class LogStore(Protocol):
 
     def credential(self, account_id: int, mechanism: str) -> bytes | None:
         """Return the stored verifier."""
+        ...
+
+    def credentials(self, account_id: int) -> list[CredentialRow]:
+        """Return all verifiers of an account, tokens included."""
         ...
 
     def data(self, account_id: int, conversation_id: int, type: str) -> bytes | None:

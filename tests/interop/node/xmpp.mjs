@@ -29,6 +29,26 @@ async function begin(username) {
   return { entity, address: address.toString(), roster: roster.attrs.xmlns };
 }
 
+// Logs in twice as the same installation: with the password, then with the token that it was given for it.
+async function beginTwice(username) {
+  const userAgent = xml("user-agent", { id: "c5d1f0d2-6c9a-4f0e-9b7e-0a1b2c3d4e5f" });
+  let token;
+  const proven = [];
+  for (let turn = 0; turn < 2; turn++) {
+    const credentials = async (callback, mechanisms, fast) => {
+      proven.push(token ? "token" : "password");
+      fast.saveToken = async (given) => (token = given);
+      await callback({ username, password: token ? "forgotten" : password, token }, mechanisms[0], userAgent);
+    };
+    const entity = client({ service: `xmpp://127.0.0.1:${port}`, domain, credentials, userAgent });
+    entity.on("error", () => {});
+    await entity.start();
+    await entity.stop();
+  }
+  return { proven, mechanism: token.mechanism };
+}
+
+const romeo = await beginTwice("romeo");
 const mercutio = await begin("mercutio");
 const nurse = await begin("nurse");
 
@@ -54,6 +74,8 @@ const fin = answer.getChild("fin", "urn:xmpp:mam:2");
 
 console.log(
   JSON.stringify({
+    proven: romeo.proven,
+    tokenMechanism: romeo.mechanism,
     addresses: [mercutio.address, nurse.address],
     rosters: [mercutio.roster, nurse.roster],
     body: message.getChildText("body"),

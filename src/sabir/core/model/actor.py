@@ -60,5 +60,7 @@ class Account:
         self.generation = 1
         self.delivered_seq = 0
         self.display = ""
+        self.secrets_no = 0
+        """Raised with each change after which nobody may get in by what was proven before."""
         self.left_ms = 0
         """When a device of it last went; 0 if none did since the server started."""

@@ -7,6 +7,8 @@ swept). `changed_seq` is filled in when the batch is numbered.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 
@@ -29,6 +31,10 @@ class AccountRow(Change):
     delivered_seq: int
     display: str
     created_ms: int
+
+
+TOKEN: Final = "token:"
+"""What the mechanism of a device's tokens begins with; the device's id follows."""
 
 
 class CredentialRow(Change):
@@ -202,6 +208,12 @@ class NodeCleared(Change):
 
     node_id: int
     subscribers: bool
+
+
+class ForgetTokens(Change):
+    """Not a row: delete the tokens of an account's devices (`credentials` whose mechanism begins with `TOKEN`)."""
+
+    account_id: int
 
 
 class EraseBody(Change):

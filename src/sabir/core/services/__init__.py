@@ -31,6 +31,7 @@ from sabir.core.services.relays import Relays
 from sabir.core.services.rooms import Rooms
 from sabir.core.services.roster import Roster
 from sabir.core.services.shelves import Shelves
+from sabir.core.services.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Services:
     relays: Relays
     rooms: Rooms
     roster: Roster
+    tokens: Tokens
 
 
 def assemble(
@@ -76,7 +78,7 @@ def assemble(
     """Load the store and put the services over it.
 
     `ids` makes the source of event ids from the time (ms) of the last one given; `secret` (32 bytes, kept
-    with the data) keys occupant ids; `limited` false turns rates off.
+    with the data) keys occupant ids and tokens; `limited` false turns rates off.
     """
     policy = policy or PolicyConfig()
     snapshot = store.load()
@@ -94,6 +96,7 @@ def assemble(
     shelves = Shelves(store, snapshot.node_owners, snapshot.last_node_id)
     rooms = Rooms(log, directory, sessions, delivery, policy, signals, secret)
     moderation = Moderation(log, directory, sessions, rooms, signals)
+    tokens = Tokens(log, store, clock, randomness, secret, policy.token_days)
     return Services(
         domain=domain,
         clock=clock,
@@ -101,7 +104,7 @@ def assemble(
         log=log,
         directory=directory,
         delivery=delivery,
-        accounts=Accounts(log, directory, sessions, store, verifiers),
+        accounts=Accounts(log, directory, sessions, store, verifiers, tokens),
         appearance=Appearance(log, rooms, store, clock, signals),
         contents=Contents(),
         devices=Devices(log, directory, sessions, delivery, store, scheduler),
@@ -116,4 +119,5 @@ def assemble(
         relays=Relays(directory, sessions, signals),
         rooms=rooms,
         roster=Roster(log, directory, sessions, presences),
+        tokens=tokens,
     )

@@ -26,6 +26,7 @@ from sabir.core.names import skeleton
 from sabir.core.ports import LogStore, Verifiers
 from sabir.core.services.deletion import Tie, delete_account
 from sabir.core.services.membership import end_membership
+from sabir.core.services.tokens import Tokens
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,29}\Z")
 """Names valid in every protocol alike (PROTOCOLS 1)."""
@@ -36,8 +37,15 @@ class Accounts:
     """The people and bots of this server."""
 
     def __init__(
-        self, log: Log, directory: Directory, sessions: Sessions, store: LogStore, verifiers: Verifiers
+        self,
+        log: Log,
+        directory: Directory,
+        sessions: Sessions,
+        store: LogStore,
+        verifiers: Verifiers,
+        tokens: Tokens,
     ) -> None:
+        self._tokens = tokens
         self._log = log
         self._directory = directory
         self._sessions = sessions
@@ -119,7 +127,7 @@ class Accounts:
     def set_password(
         self, account: Account, password: str, then: Callable[[], None], refused: Callable[[Refusal], None]
     ) -> None:
-        """Replace all verifiers of an account, and ask its sessions to log in again."""
+        """Replace all verifiers of an account, end its tokens, and ask its sessions to log in again."""
         if not password:
             refused(Refusal.BAD_REQUEST)
             return
@@ -128,6 +136,7 @@ class Accounts:
         def form(log: Log) -> Refusal | None:
             for mechanism, verifier in verifiers:
                 log.change(CredentialRow(account_id=account.id, mechanism=mechanism, verifier=verifier))
+            self._tokens.forget_all(log, account)
             return None
 
         def done() -> None:
@@ -144,13 +153,15 @@ class Accounts:
         then: Callable[[], None],
         refused: Callable[[Refusal], None],
     ) -> None:
-        """Enable or disable an account; disabling ends its sessions."""
+        """Enable or disable an account; disabling ends its sessions and tokens."""
 
         def form(log: Log) -> Refusal | None:
             before = account.state
             account.state = state
             log.undo(lambda: setattr(account, "state", before))
             log.change(account_row(account))
+            if state is AccountState.DISABLED:
+                self._tokens.forget_all(log, account)
             return None
 
         def done() -> None:

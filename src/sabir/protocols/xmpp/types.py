@@ -95,6 +95,16 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenUsed:
+    """What a client says about the token that it logs in with (XEP-0484 §3.4)."""
+
+    count: int
+    """Which use of the token this is, 0 if it does not count."""
+    forget: bool
+    """The token is to be good for nothing afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
 class Authentication:
     """What `<authenticate/>` asks for beside the login itself (XEP-0388 §2.3)."""
 
@@ -105,6 +115,9 @@ class Authentication:
     """What it runs on, in words."""
     resume: "ResumeRequested | None" = None
     bind: Binding | None = None
+    token: TokenUsed | None = None
+    wanted_token: str = ""
+    """The mechanism for which it would like a token, to log in with from now on; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from sabir.core.model import changes
 from sabir.storage import schema
 
 Row = TypeVar("Row", bound=changes.Change)
+Put = Callable[[sqlite3.Connection, changes.Change], None]
 
 _DIALECT: Final = sqlite.dialect(paramstyle="qmark")
 _NUMBERING: Final = ("changed_seq", "gone")
@@ -184,6 +185,27 @@ class Clearing:
             connection.execute(self._subscribers, (change.node_id,))
 
 
+class ForgettingTokens:
+    """How the tokens of an account are deleted (`ForgetTokens`)."""
+
+    def __init__(self) -> None:
+        """Make the statement."""
+        column = schema.credentials.c
+        self._delete: Final = text_of(
+            sa.delete(schema.credentials).where(
+                column.account_id == sa.bindparam("account"),
+                column.mechanism >= sa.bindparam("first"),
+                column.mechanism < sa.bindparam("after"),
+            )
+        )
+
+    def put(self, connection: sqlite3.Connection, change: changes.Change) -> None:
+        """Delete them."""
+        assert isinstance(change, changes.ForgetTokens)
+        after = changes.TOKEN[:-1] + chr(ord(changes.TOKEN[-1]) + 1)
+        connection.execute(self._delete, (change.account_id, changes.TOKEN, after))
+
+
 ACCOUNTS: Final = Stored(changes.AccountRow, schema.accounts)
 CREDENTIALS: Final = Stored(changes.CredentialRow, schema.credentials)
 ACTORS: Final = Stored(changes.ActorRow, schema.actors)
@@ -211,7 +233,7 @@ FORGETTING: Final = Forgetting(
 )
 
 STORED: Final[dict[type[changes.Change], Put]] = (
-    {changes.ForgetAccount: FORGETTING}
+    {changes.ForgetAccount: FORGETTING, changes.ForgetTokens: ForgettingTokens()}
     | {
         stored.row: stored
         for stored in (

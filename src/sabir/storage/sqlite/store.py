@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
-from sabir.core.model.changes import ItemRow, ReadRow, RelationRow
+from sabir.core.model.changes import CredentialRow, ItemRow, ReadRow, RelationRow
 from sabir.core.model.event import Event
 from sabir.core.ports import Batch, Nodes, Page, PageQuery, Snapshot, StoreError
 from sabir.storage import migrations, schema
@@ -46,6 +46,7 @@ _CREDENTIAL: Final = text_of(
         _credentials.mechanism == sa.bindparam("mechanism"),
     )
 )
+_CREDENTIALS_OF: Final = statements.CREDENTIALS.select(_credentials.account_id == sa.bindparam("account_id"))
 _data: Final = schema.account_data.c
 _DATA: Final = text_of(
     sa.select(_data.value).where(
@@ -161,6 +162,10 @@ class SqliteStore:
         """See `LogStore.credential`."""
         row = self._connection.execute(_CREDENTIAL, (account_id, mechanism)).fetchone()
         return None if row is None else bytes(row[0])
+
+    def credentials(self, account_id: int) -> list[CredentialRow]:
+        """See `LogStore.credentials`."""
+        return statements.CREDENTIALS.rows(self._connection, _CREDENTIALS_OF, (account_id,))
 
     def data(self, account_id: int, conversation_id: int, type: str) -> bytes | None:
         """See `LogStore.data`."""

@@ -1,4 +1,4 @@
-"""SASL for every front end: PLAIN, SCRAM-SHA-1(-PLUS) and SCRAM-SHA-256(-PLUS), server and client side.
+"""SASL for every front end: PLAIN and SCRAM with SHA-1 and SHA-256, server and client side, and logins by token.
 
 RFC 4422, RFC 4616 (PLAIN), RFC 5802 and RFC 7677 (SCRAM), RFC 4013 (SASLprep), RFC 5929 and RFC 9266
 (channel binding).

@@ -21,6 +21,8 @@ class Reason(Enum):
     UNSUPPORTED_CHANNEL_BINDING_TYPE = "unsupported-channel-binding-type"
     DOWNGRADE = "server-does-support-channel-binding"
     NOT_AUTHORIZED = "invalid-proof"
+    EXPIRED = "credentials-expired"
+    """Not one of RFC 5802: a token whose time is over."""
 
 
 @dataclass(frozen=True, slots=True)

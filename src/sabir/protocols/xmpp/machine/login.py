@@ -28,6 +28,14 @@ class Mechanisms(Protocol):
     ) -> ServerMechanism | None:
         """Return the server's side of one of the `offered` mechanisms."""
 
+    def offered_tokens(self, bindings: Mapping[str, bytes]) -> list[str]:
+        """Return the names of the mechanisms that take a token, strongest first."""
+
+    def token_mechanism(
+        self, name: str, bindings: Mapping[str, bytes], asked: Authentication
+    ) -> ServerMechanism:
+        """Return the server's side of one of those, for the device that `asked` says."""
+
 
 class Login:
     """The tries of one stream to log in; what it has to say goes to `out`, what it has found out to `events`.
@@ -45,6 +53,7 @@ class Login:
         "_exchange",
         "_mechanisms",
         "_offered",
+        "_offered_tokens",
         "_out",
         "bindings",
         "name",
@@ -63,6 +72,7 @@ class Login:
         self._mechanisms: Mechanisms = mechanisms
         self._out: list[bytes] = out
         self._offered: list[str] = []
+        self._offered_tokens: list[str] = []
         self._exchange: sasl.Exchange | None = None
         self._asked: Authentication | None = None
         """Of the exchange under way, if it is one of XEP-0388."""
@@ -77,11 +87,12 @@ class Login:
     def features(self, secure: bool) -> str:
         """Return what the client may log in with."""
         self._offered = self._mechanisms.offered(secure, self.bindings)
-        names = "".join([f"<mechanism>{name}</mechanism>" for name in self._offered])
+        names = sasl2.encode_mechanisms(self._offered)
         features = f"<mechanisms xmlns='{sasl.NAMESPACE}'>{names}</mechanisms>"
         if secure:
             # XEP-0388 §3: offered under TLS only.
-            features += f"<authentication xmlns='{sasl2.NAMESPACE}'>{names}{sasl2.INLINE}</authentication>"
+            self._offered_tokens = self._mechanisms.offered_tokens(self.bindings)
+            features += sasl2.encode_feature(self._offered, self._offered_tokens)
         if self.bindings:
             types = "".join([f"<channel-binding{attribute('type', type_)}/>" for type_ in self.bindings])
             features += f"<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>{types}</sasl-channel-binding>"
@@ -134,7 +145,7 @@ class Login:
     def _begin(self, element: Element, secure: bool, events: list[Event]) -> None:
         self._exchange = None
         self._asked = Authentication()
-        asked = sasl2.asked_in(element)
+        asked = sasl2.asked_in(element, self._offered_tokens)
         if asked is None:
             self._fail("malformed-request", "", events)
             return
@@ -153,9 +164,11 @@ class Login:
             self._fail("encryption-required", "Use STARTTLS first.", events)  # RFC 6120 §6.5.4
             return None
         name = (element.get("mechanism") or "")[:40]
-        mechanism = None
+        mechanism: ServerMechanism | None = None
         if name in self._offered:
             mechanism = self._mechanisms.mechanism(name, self.bindings, self._offered)
+        elif self._asked is not None and name in self._offered_tokens:
+            mechanism = self._mechanisms.token_mechanism(name, self.bindings, self._asked)
         if mechanism is None:
             self._fail("invalid-mechanism", "", events)  # RFC 6120 §6.5.7
         return mechanism

@@ -168,8 +168,16 @@ def count_in(element: Element) -> int:
     Raises:
         StreamError: if there is none.
     """
-    text = element.get("h")
-    if text is None or not text.isdecimal() or len(text) > 10:
+    return number(element.get("h") or "")
+
+
+def number(text: str) -> int:
+    """Return the number that `text` is.
+
+    Raises:
+        StreamError: if it is none, or a longer one than counts are.
+    """
+    if not text.isdecimal() or len(text) > 10:
         raise StreamError(StreamCondition.BAD_FORMAT, "A count is missing.")
     return int(text)
 

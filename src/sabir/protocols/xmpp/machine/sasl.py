@@ -73,6 +73,8 @@ def condition_for(reason: Reason) -> tuple[str, str]:
             return "not-authorized", "This channel binding is not supported here."
         case Reason.NOT_AUTHORIZED:
             return "not-authorized", ""
+        case Reason.EXPIRED:
+            return "credentials-expired", ""  # RFC 6120 §6.5.3
         case _:
             assert_never(reason)
 

@@ -7,35 +7,53 @@ from typing import Final
 from sabir.protocols.xmpp.errors import StreamError
 from sabir.protocols.xmpp.machine import sasl
 from sabir.protocols.xmpp.machine.management import NAMESPACE as MANAGEMENT
-from sabir.protocols.xmpp.machine.management import resumption_in
-from sabir.protocols.xmpp.types import Authentication, Binding
+from sabir.protocols.xmpp.machine.management import number, resumption_in
+from sabir.protocols.xmpp.types import Authentication, Binding, TokenUsed
 from sabir.wire.xml import Element, escape_text
 
 NAMESPACE: Final = "urn:xmpp:sasl:2"
 BIND: Final = "urn:xmpp:bind:0"
 CARBONS: Final = "urn:xmpp:carbons:2"
 ACTIVITY: Final = "urn:xmpp:csi:0"
+FAST: Final = "urn:xmpp:fast:0"
 
-INLINE: Final = (
-    f"<inline><bind xmlns='{BIND}'><inline>"
+_INLINE: Final = (
+    f"<bind xmlns='{BIND}'><inline>"
     f"<feature var='{CARBONS}'/><feature var='{ACTIVITY}'/><feature var='{MANAGEMENT}'/>"
-    f"</inline></bind><sm xmlns='{MANAGEMENT}'/></inline>"
+    f"</inline></bind><sm xmlns='{MANAGEMENT}'/>"
 )
-"""What may be asked for with a login (XEP-0388 §2.1, XEP-0386 §3.1, XEP-0198 §9.2)."""
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _MAX_WORDS: Final = 100
 """Characters that are kept of what a client says of itself."""
 
 
-def asked_in(authenticate: Element) -> Authentication | None:
-    """Return what `<authenticate/>` asks for, None if it is malformed."""
+def encode_feature(names: list[str], token_names: list[str]) -> str:
+    """Return `<authentication/>`, with what may be asked for with a login.
+
+    XEP-0388 §2.1, XEP-0386 §3.1, XEP-0198 §9.2, XEP-0484 §3.1.
+    """
+    fast = f"<fast xmlns='{FAST}'>{encode_mechanisms(token_names)}</fast>" if token_names else ""
+    inline = f"<inline>{_INLINE}{fast}</inline>"
+    return f"<authentication xmlns='{NAMESPACE}'>{encode_mechanisms(names)}{inline}</authentication>"
+
+
+def encode_mechanisms(names: list[str]) -> str:
+    """Return a `<mechanism/>` for each name."""
+    return "".join([f"<mechanism>{name}</mechanism>" for name in names])
+
+
+def asked_in(authenticate: Element, token_names: list[str]) -> Authentication | None:
+    """Return what `<authenticate/>` asks for, None if it is malformed; `token_names` are those that were offered."""
     agent = authenticate.find("user-agent", NAMESPACE)
     device = "" if agent is None else (agent.get("id") or "").lower()
     if device and not _UUID.match(device):
         return None  # XEP-0388 §2.3: the id is a UUID
     resume = authenticate.find("resume", MANAGEMENT)
     bind = authenticate.find("bind", BIND)
+    fast = authenticate.find("fast", FAST)
+    request = authenticate.find("request-token", FAST)
+    wanted = "" if request is None else request.get("mechanism") or ""
     try:
         return Authentication(
             device=device,
@@ -43,6 +61,8 @@ def asked_in(authenticate: Element) -> Authentication | None:
             model=_words(agent, "device"),
             resume=None if resume is None else resumption_in(resume),
             bind=None if bind is None else _binding(bind),
+            token=None if fast is None else _token_used(fast),
+            wanted_token=wanted if wanted in token_names else "",
         )
     except StreamError:
         return None
@@ -63,6 +83,14 @@ def _binding(bind: Element) -> Binding:
     )
 
 
+def _token_used(fast: Element) -> TokenUsed:
+    count = fast.get("count")
+    return TokenUsed(
+        count=0 if count is None else number(count),
+        forget=fast.get("invalidate") in ("true", "1"),
+    )
+
+
 def encode_challenge(data: bytes) -> bytes:
     """Return `<challenge/>`."""
     return f"<challenge xmlns='{NAMESPACE}'>{base64.b64encode(data).decode()}</challenge>".encode()
@@ -79,6 +107,11 @@ def encode_failure(condition: str, text: str) -> bytes:
     """Return `<failure/>` with a condition of RFC 6120 §6.5."""
     words = f"<text>{escape_text(text)}</text>" if text else ""
     return f"<failure xmlns='{NAMESPACE}'><{condition} xmlns='{sasl.NAMESPACE}'/>{words}</failure>".encode()
+
+
+def encode_token(secret: str, expires: str) -> str:
+    """Return `<token/>` (XEP-0484 §3.3)."""
+    return f"<token xmlns='{FAST}' expiry='{expires}' token='{secret}'/>"
 
 
 def encode_bound(results: str) -> str:

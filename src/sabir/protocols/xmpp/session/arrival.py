@@ -7,14 +7,17 @@ from typing import Final, Protocol
 
 from sabir.core.errors import Refusal
 from sabir.core.model.actor import Account
+from sabir.core.services.tokens import Token, Use
 from sabir.net.connection import Connection
 from sabir.protocols.xmpp.errors import JID_MALFORMED, ErrorType, StanzaError, StreamCondition, StreamError
 from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, prepare_resource
 from sabir.protocols.xmpp.machine import Machine, Management
 from sabir.protocols.xmpp.machine.management import encode_failed
-from sabir.protocols.xmpp.machine.sasl2 import encode_bound
+from sabir.protocols.xmpp.machine.sasl2 import encode_bound, encode_token
 from sabir.protocols.xmpp.session.client import Client, Link
 from sabir.protocols.xmpp.session.hub import Hub
+from sabir.protocols.xmpp.session.logins import Logins
+from sabir.protocols.xmpp.translate import timestamp
 from sabir.protocols.xmpp.types import (
     Authenticated,
     Authentication,
@@ -56,10 +59,11 @@ Resumed = Callable[[Client, Management], None]
 class Arrival:
     """The way of one stream's client into the server."""
 
-    def __init__(self, stream: Carrier) -> None:
+    def __init__(self, stream: Carrier, logins: Logins) -> None:
         self.account: Account | None = None
         """Who has proven to be there."""
         self._stream: Final = stream
+        self._logins: Final = logins
 
     # As in RFC 6120 §6 and §7
 
@@ -173,17 +177,54 @@ class Arrival:
         if account is None or accounts.may_log_in(account) is not None:
             stream.machine.refuse("account-disabled", "")  # RFC 6120 §6.5.2
             return
-        self.log_in(event.name)
-        asked = event.asked
+        self._settle_tokens(account, event)
+
+    def _settle_tokens(self, account: Account, event: Authenticated) -> None:
+        asked, logins = event.asked, self._logins
+        use = Use(
+            device=asked.device,
+            proven_at=logins.proven_at,
+            token=logins.token,
+            count=asked.token.count if asked.token is not None and logins.token is not None else 0,
+            forget=asked.token is not None and asked.token.forget,
+            wanted=asked.wanted_token,
+        )
+        at_once = [True]
+
+        def go_on(then: Callable[[], None]) -> None:
+            if not self._stream.connection.closing:
+                then()
+                if not at_once:
+                    self._stream.receive(b"")
+
+        self._stream.hub.environment.services.tokens.settle(
+            account,
+            use,
+            lambda token: go_on(lambda: self._let_in(account, asked, token)),
+            lambda refusal: go_on(lambda: self._refuse(refusal)),
+        )
+        at_once.clear()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        # RFC 6120 §6.5.10, §6.5.11
+        condition = "not-authorized" if refusal is Refusal.LOGIN_FAILED else "temporary-auth-failure"
+        self._stream.machine.refuse(condition, "")
+
+    def _let_in(self, account: Account, asked: Authentication, token: Token | None) -> None:
+        stream = self._stream
+        self.log_in(account.name)
+        results = "" if token is None else encode_token(token.secret, timestamp(token.expires_ms))
         if asked.resume is None:
-            self._bind_too(account, asked, "")
+            self._bind_too(account, asked, results)
             return
         machine, connection = stream.machine, stream.connection
         # XEP-0198 §9.2: before the resource, and instead of it. If it fails, the resource is bound.
         self._find(
             asked.resume,
-            lambda client, management: machine.succeed_resumed(management, client.jid, "", connection.now_ms),
-            lambda: self._bind_too(account, asked, encode_failed("item-not-found")),
+            lambda client, management: machine.succeed_resumed(
+                management, client.jid, results, connection.now_ms
+            ),
+            lambda: self._bind_too(account, asked, encode_failed("item-not-found") + results),
         )
 
     def _bind_too(self, account: Account, asked: Authentication, results: str) -> None:

@@ -1,12 +1,16 @@
 """What one connection may log in with, and how its tries are checked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from sabir.core.model.actor import Account
+from sabir.core.services.tokens import Token
 from sabir.gateway.contract import Environment
 from sabir.protocols.xmpp.config import XmppConfig
+from sabir.protocols.xmpp.types import Authentication
 from sabir.wire.sasl import credentials
 from sabir.wire.sasl.server import SCRAM_MECHANISMS, advertisement, server_mechanism
+from sabir.wire.sasl.tokens import TokenServer, TokenUse, token_mechanisms
 from sabir.wire.sasl.types import ScramVerifier, ServerMechanism
 
 
@@ -16,10 +20,15 @@ class Logins:
     def __init__(self, config: XmppConfig, environment: Environment, secret: bytes, peer: str) -> None:
         self.tried: str = ""
         """The account of the last try."""
+        self.proven_at: int = 0
+        """Its `secrets_no` then."""
+        self.token: Token | None = None
+        """The token by which it succeeded."""
         self._config: Final = config
         self._environment: Final = environment
         self._secret: Final = secret
         self._peer: Final = peer
+        self._candidates: list[Token] = []
 
     def offered(self, secure: bool, bindings: Mapping[str, bytes]) -> list[str]:
         """See `Mechanisms.offered`."""
@@ -32,6 +41,7 @@ class Logins:
         self, name: str, bindings: Mapping[str, bytes], offered: list[str]
     ) -> ServerMechanism | None:
         """See `Mechanisms.mechanism`."""
+        self.token = None
         wanted = "SCRAM-SHA-256" if name == "PLAIN" else name.removesuffix("-PLUS")
         return server_mechanism(
             name,
@@ -41,12 +51,51 @@ class Logins:
             advertised=advertisement(offered, bindings),
         )
 
+    def offered_tokens(self, bindings: Mapping[str, bytes]) -> list[str]:
+        """See `Mechanisms.offered_tokens`."""
+        return token_mechanisms(bindings)
+
+    def token_mechanism(
+        self, name: str, bindings: Mapping[str, bytes], asked: Authentication
+    ) -> ServerMechanism:
+        """See `Mechanisms.token_mechanism`."""
+        self.token = None
+        return TokenServer(name, lambda authcid: self._tokens(authcid, name, asked), self._use, bindings)
+
     def failed(self) -> None:
         """Count a failed try."""
         now_ms = self._environment.services.clock.now_ms()
         self._environment.logins.failed(self._peer, self.tried, now_ms)
 
     def _verifier(self, authcid: str, mechanism: str) -> ScramVerifier | None:
+        account = self._account(authcid)
+        if account is None:
+            return None
+        stored = self._environment.services.accounts.verifier(account, mechanism)
+        return None if stored is None else credentials.from_bytes(mechanism, stored)
+
+    def _tokens(self, authcid: str, mechanism: str, asked: Authentication) -> Sequence[TokenUse]:
+        """Return the tokens that may be used now: of that device, for that mechanism, not for the second time."""
+        services = self._environment.services
+        account = self._account(authcid)
+        self._candidates = []
+        if account is None or asked.token is None:
+            return ()  # XEP-0484 §3.4: a client says that it uses a token
+        count = asked.token.count
+        for token in services.tokens.of(account, asked.device):
+            if token.mechanism == mechanism and (not count or count > token.count):
+                self._candidates.append(token)
+        now_ms = services.clock.now_ms()
+        return [
+            TokenUse(token.secret.encode(), has_expired=token.expires_ms <= now_ms)
+            for token in self._candidates
+        ]
+
+    def _use(self, index: int) -> None:
+        self.token = self._candidates[index]
+
+    def _account(self, authcid: str) -> Account | None:
+        """Return the account if a try to log in as it may be looked at now."""
         services = self._environment.services
         self.tried = authcid.lower()[:64]
         now_ms = services.clock.now_ms()
@@ -55,5 +104,5 @@ class Logins:
         account = services.accounts.find(authcid)
         if account is None or services.accounts.may_log_in(account) is not None:
             return None
-        stored = services.accounts.verifier(account, mechanism)
-        return None if stored is None else credentials.from_bytes(mechanism, stored)
+        self.proven_at = account.secrets_no
+        return account

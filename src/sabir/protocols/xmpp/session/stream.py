@@ -52,7 +52,7 @@ class Stream:
             connection.now_ms,
             framed=framed,
         )
-        self._arrival: Arrival = Arrival(self)
+        self._arrival: Arrival = Arrival(self, self._logins)
         self._client: Client | None = None
         if connection.secure:
             self.machine.secured(self._bindings())
