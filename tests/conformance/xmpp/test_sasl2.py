@@ -307,11 +307,12 @@ def test_an_earlier_session_of_the_same_installation_ends(server: XmppServer) ->
 @pytest.mark.spec("XEP-0198 §9.1")
 def test_features_are_on_from_the_first_moment(server: XmppServer) -> None:
     caller = Caller(server)
-    success, _ = caller.log_in(
+    success, features = caller.log_in(
         "romeo",
         agent() + bind(f"<enable xmlns='urn:xmpp:carbons:2'/>{ENABLE}<inactive xmlns='urn:xmpp:csi:0'/>"),
     )
     assert managed(success)
+    assert features.find("sm", SM) is None
     desk = server.log_in("romeo", "desk")
     juliet = server.log_in("juliet")
 

@@ -54,9 +54,8 @@ _BINDING: Final = 2
 _BOUND: Final = 3
 _CLOSED: Final = 4
 
-_FEATURES_WHEN_BOUND: Final = (
-    "<sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/><sub xmlns='urn:xmpp:features:pre-approval'/>"
-)
+_FEATURES_WHEN_MANAGED: Final = "<csi xmlns='urn:xmpp:csi:0'/><sub xmlns='urn:xmpp:features:pre-approval'/>"
+_FEATURES_WHEN_BOUND: Final = "<sm xmlns='urn:xmpp:sm:3'/>" + _FEATURES_WHEN_MANAGED
 _FEATURES_WHEN_LOGGED_IN: Final = (
     "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
     "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>" + _FEATURES_WHEN_BOUND
@@ -255,7 +254,9 @@ class Machine:
         self._decoder.max_bytes = self._config.max_stanza_bytes
         self._stopped = False
         if jid.resource:
-            self._out.append(_features(_FEATURES_WHEN_BOUND))
+            # What is on already is not offered: @xmpp/client 0.14 would try to resume what it just began.
+            managed = self.management is not None
+            self._out.append(_features(_FEATURES_WHEN_MANAGED if managed else _FEATURES_WHEN_BOUND))
             self._bind(jid, now_ms)
         else:
             self._out.append(_features(_FEATURES_WHEN_LOGGED_IN))
