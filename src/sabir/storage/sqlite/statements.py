@@ -19,7 +19,6 @@ from sabir.core.model import changes
 from sabir.storage import schema
 
 Row = TypeVar("Row", bound=changes.Change)
-Put = Callable[[sqlite3.Connection, changes.Change], None]
 
 _DIALECT: Final = sqlite.dialect(paramstyle="qmark")
 _NUMBERING: Final = ("changed_seq", "gone")
