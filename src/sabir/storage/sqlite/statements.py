@@ -231,9 +231,11 @@ FORGETTING: Final = Forgetting(
     schema.credentials, schema.roster, schema.blocks, schema.account_data, schema.reads
 )
 
-STORED: Final[dict[type[changes.Change], Put]] = (
-    {changes.ForgetAccount: FORGETTING, changes.ForgetTokens: ForgettingTokens()}
-    | {
+STORED: Final[dict[type[changes.Change], Put]] = {
+    changes.ForgetAccount: FORGETTING,
+    changes.ForgetTokens: ForgettingTokens(),
+    changes.NodeCleared: Clearing(),
+    **{
         stored.row: stored
         for stored in (
             ACCOUNTS,
@@ -253,6 +255,5 @@ STORED: Final[dict[type[changes.Change], Put]] = (
             ITEMS,
             SUBSCRIBERS,
         )
-    }
-    | {changes.NodeCleared: Clearing()}
-)
+    },
+}
