@@ -146,6 +146,28 @@ class Accounts:
 
         self._log.append(Operation(form, done, refused))
 
+    def add_verifier(
+        self,
+        account: Account,
+        mechanism: str,
+        verifier: bytes,
+        proven_at: int,
+        then: Callable[[], None],
+        refused: Callable[[Refusal], None],
+    ) -> None:
+        """Add the verifier of another mechanism for the same password.
+
+        `proven_at` is `Account.secrets_no` when that was proven; refused with `LOGIN_FAILED` if it has changed since.
+        """
+
+        def form(log: Log) -> Refusal | None:
+            if account.secrets_no != proven_at:
+                return Refusal.LOGIN_FAILED
+            log.change(CredentialRow(account_id=account.id, mechanism=mechanism, verifier=verifier))
+            return None
+
+        self._log.append(Operation(form, then, refused))
+
     def set_state(
         self,
         account: Account,

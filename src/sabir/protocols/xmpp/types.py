@@ -118,17 +118,32 @@ class Authentication:
     token: TokenUsed | None = None
     wanted_token: str = ""
     """The mechanism for which it would like a token, to log in with from now on; empty for none."""
+    upgrades: tuple[str, ...] = ()
+    """The tasks by which it would set itself up for stronger mechanisms (XEP-0480 §2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:
     """The account `name` has proven who it is, by XEP-0388: the session does what was `asked`.
 
-    It ends with `Machine.succeed`, `Machine.succeed_resumed` or `Machine.refuse`.
+    It ends with `Machine.succeed`, `Machine.succeed_resumed` or `Machine.refuse`; before, `Machine.send_task` may have
+    the client do something more.
     """
 
     name: str
     asked: Authentication
+
+
+@dataclass(frozen=True, slots=True)
+class TaskBegun:
+    """The client begins with the task that it was given (XEP-0388 §2.6.3); `Machine.send_task_data` follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskAnswered:
+    """It has done the task (XEP-0480 §3); what follows is what may follow on `Authenticated`."""
+
+    salted_password: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +191,8 @@ Event = (
     | LoginFailed
     | LoggedIn
     | Authenticated
+    | TaskBegun
+    | TaskAnswered
     | BindRequested
     | ManagementEnabled
     | ResumeRequested

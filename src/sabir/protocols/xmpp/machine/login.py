@@ -12,7 +12,15 @@ from sabir.protocols.xmpp.config import XmppConfig
 from sabir.protocols.xmpp.errors import StreamCondition, StreamError
 from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, jid_of, prepare_local
 from sabir.protocols.xmpp.machine import sasl, sasl2
-from sabir.protocols.xmpp.types import Authenticated, Authentication, Event, LoggedIn, LoginFailed
+from sabir.protocols.xmpp.types import (
+    Authenticated,
+    Authentication,
+    Event,
+    LoggedIn,
+    LoginFailed,
+    TaskAnswered,
+    TaskBegun,
+)
 from sabir.wire.sasl.types import Challenge, Failure, ServerMechanism, Step, Success
 from sabir.wire.xml import Element
 
@@ -20,8 +28,8 @@ from sabir.wire.xml import Element
 class Mechanisms(Protocol):
     """What a connection may log in with."""
 
-    def offered(self, secure: bool, bindings: Mapping[str, bytes]) -> list[str]:
-        """Return the names to offer, strongest first."""
+    def offered(self, secure: bool, bindings: Mapping[str, bytes], sender: str) -> list[str]:
+        """Return the names to offer, strongest first; `sender` is who the client says it is, or empty."""
 
     def mechanism(
         self, name: str, bindings: Mapping[str, bytes], offered: list[str]
@@ -55,6 +63,8 @@ class Login:
         "_offered",
         "_offered_tokens",
         "_out",
+        "_task",
+        "_task_has_begun",
         "bindings",
         "name",
         "sender",
@@ -77,6 +87,9 @@ class Login:
         self._asked: Authentication | None = None
         """Of the exchange under way, if it is one of XEP-0388."""
         self._data: bytes = b""
+        self._task: str = ""
+        """What the client has to do before it is let in, empty for nothing."""
+        self._task_has_begun: bool = False
         self._attempts: int = 0
 
     @property
@@ -86,7 +99,7 @@ class Login:
 
     def features(self, secure: bool) -> str:
         """Return what the client may log in with."""
-        self._offered = self._mechanisms.offered(secure, self.bindings)
+        self._offered = self._mechanisms.offered(secure, self.bindings, self.sender)
         names = sasl2.encode_mechanisms(self._offered)
         features = f"<mechanisms xmlns='{sasl.NAMESPACE}'>{names}</mechanisms>"
         if secure:
@@ -126,8 +139,28 @@ class Login:
             self._step(self._exchange.respond(element.text()), events)
         elif element.name == "abort" and self._asked is not None:
             self._fail("aborted", "", events)  # XEP-0388 §4.5
+        elif element.name in ("next", "task-data") and self._task:
+            self._go_on_with_task(element, events)
         else:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "This is not the time for that.")
+
+    def send_task(self, task: str) -> None:
+        """Have a client that has proven who it is do something more (XEP-0388 §2.6.3)."""
+        self._out.append(sasl2.encode_continue(self._data, task))
+        self._data = b""
+        self._task = task
+        self._task_has_begun = False
+
+    def _go_on_with_task(self, element: Element, events: list[Event]) -> None:
+        answer = element.find("hash", sasl2.SCRAM_UPGRADE)
+        if element.name == "next" and not self._task_has_begun and element.get("task") == self._task:
+            self._task_has_begun = True
+            events.append(TaskBegun())
+        elif element.name == "task-data" and self._task_has_begun and answer is not None:
+            self._task = ""
+            events.append(TaskAnswered(sasl.decode(answer.text()) or b""))
+        else:
+            self._fail("malformed-request", "", events)
 
     def succeed(self, jid: Jid, results: str) -> None:
         """Tell the client that it is logged in as `jid`, and what became of the rest that it asked for."""
@@ -140,6 +173,7 @@ class Login:
         self.name = ""
         self._out.append(sasl2.encode_failure(condition, text))
         self._asked = None
+        self._task = ""
         self._data = b""
 
     def _begin(self, element: Element, secure: bool, events: list[Event]) -> None:
@@ -214,6 +248,8 @@ class Login:
         self._exchange = None
         self._asked = None
         self._data = b""
+        self._task = ""
+        self.name = ""
         self._attempts += 1
         events.append(LoginFailed())
         if self._attempts >= self._config.login_attempts:

@@ -16,6 +16,10 @@ BIND: Final = "urn:xmpp:bind:0"
 CARBONS: Final = "urn:xmpp:carbons:2"
 ACTIVITY: Final = "urn:xmpp:csi:0"
 FAST: Final = "urn:xmpp:fast:0"
+UPGRADE: Final = "urn:xmpp:sasl:upgrade:0"
+SCRAM_UPGRADE: Final = "urn:xmpp:scram-upgrade:0"
+UPGRADES: Final = {"UPGR-SCRAM-SHA-256": "SCRAM-SHA-256"}
+"""The tasks that set an account up for a stronger mechanism (XEP-0480 §2.1), with its name."""
 
 _INLINE: Final = (
     f"<bind xmlns='{BIND}'><inline>"
@@ -31,11 +35,14 @@ _MAX_WORDS: Final = 100
 def encode_feature(names: list[str], token_names: list[str]) -> str:
     """Return `<authentication/>`, with what may be asked for with a login.
 
-    XEP-0388 §2.1, XEP-0386 §3.1, XEP-0198 §9.2, XEP-0484 §3.1.
+    XEP-0388 §2.1, XEP-0386 §3.1, XEP-0198 §9.2, XEP-0484 §3.1, XEP-0480 §2.1.
     """
+    upgrades = "".join([f"<upgrade xmlns='{UPGRADE}'>{name}</upgrade>" for name in UPGRADES])
     fast = f"<fast xmlns='{FAST}'>{encode_mechanisms(token_names)}</fast>" if token_names else ""
     inline = f"<inline>{_INLINE}{fast}</inline>"
-    return f"<authentication xmlns='{NAMESPACE}'>{encode_mechanisms(names)}{inline}</authentication>"
+    return (
+        f"<authentication xmlns='{NAMESPACE}'>{encode_mechanisms(names)}{inline}{upgrades}</authentication>"
+    )
 
 
 def encode_mechanisms(names: list[str]) -> str:
@@ -62,6 +69,13 @@ def asked_in(authenticate: Element, token_names: list[str]) -> Authentication | 
             resume=None if resume is None else resumption_in(resume),
             bind=None if bind is None else _binding(bind),
             token=None if fast is None else _token_used(fast),
+            upgrades=tuple(
+                name
+                for name in dict.fromkeys(
+                    each.text().strip() for each in authenticate.find_all("upgrade", UPGRADE)
+                )
+                if name in UPGRADES
+            ),
             wanted_token=wanted if wanted in token_names else "",
         )
     except StreamError:
@@ -101,6 +115,19 @@ def encode_success(data: bytes, address: str, results: str) -> bytes:
     more = f"<additional-data>{base64.b64encode(data).decode()}</additional-data>" if data else ""
     who = f"<authorization-identifier>{escape_text(address)}</authorization-identifier>"
     return f"<success xmlns='{NAMESPACE}'>{more}{who}{results}</success>".encode()
+
+
+def encode_continue(data: bytes, task: str) -> bytes:
+    """Return `<continue/>` with one task, and the mechanism's last word if this is the first."""
+    more = f"<additional-data>{base64.b64encode(data).decode()}</additional-data>" if data else ""
+    return f"<continue xmlns='{NAMESPACE}'>{more}<tasks><task>{task}</task></tasks></continue>".encode()
+
+
+def encode_salt(salt: bytes, iterations: int) -> bytes:
+    """Return what a client needs to make the SaltedPassword (XEP-0480 §3)."""
+    text = base64.b64encode(salt).decode()
+    inside = f"<salt xmlns='{SCRAM_UPGRADE}' iterations='{iterations}'>{text}</salt>"
+    return f"<task-data xmlns='{NAMESPACE}'>{inside}</task-data>".encode()
 
 
 def encode_failure(condition: str, text: str) -> bytes:

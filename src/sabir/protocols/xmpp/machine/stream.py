@@ -245,6 +245,16 @@ class Machine:
         )
         return encode_enabled(self.management.token, self._config.resume_s)
 
+    def send_task(self, task: str) -> None:
+        """Have a client that has proven who it is do something more before it is let in (XEP-0388 §2.6.3)."""
+        self._login.send_task(task)
+        self._stopped = False
+
+    def send_task_data(self, salt: bytes, iterations: int) -> None:
+        """Tell it what it needs for that; see `TaskBegun`."""
+        self._out.append(sasl2.encode_salt(salt, iterations))
+        self._stopped = False
+
     def succeed(self, jid: Jid, results: str, now_ms: int) -> None:
         """Let a client in by XEP-0388: with a resource that came with its login, or without one yet.
 

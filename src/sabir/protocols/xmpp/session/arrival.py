@@ -1,8 +1,9 @@
 """How the client of a stream gets in: from the proof of who it is to a new client, or to one that comes back."""
 
 import base64
+import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from sabir.core.errors import Refusal
@@ -13,7 +14,7 @@ from sabir.protocols.xmpp.errors import JID_MALFORMED, ErrorType, StanzaError, S
 from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, prepare_resource
 from sabir.protocols.xmpp.machine import Machine, Management
 from sabir.protocols.xmpp.machine.management import encode_failed
-from sabir.protocols.xmpp.machine.sasl2 import encode_bound, encode_token
+from sabir.protocols.xmpp.machine.sasl2 import UPGRADES, encode_bound, encode_token
 from sabir.protocols.xmpp.session.client import Client, Link
 from sabir.protocols.xmpp.session.hub import Hub
 from sabir.protocols.xmpp.session.logins import Logins
@@ -25,6 +26,7 @@ from sabir.protocols.xmpp.types import (
     BindRequested,
     ResumeRequested,
 )
+from sabir.wire.sasl.credentials import DEFAULT_ITERATIONS, HASHES, SALT_BYTES, from_salted, to_bytes
 
 _TOO_MANY: Final = StanzaError(ErrorType.WAIT, "resource-constraint", "Too many clients of this account.")
 _RESOURCE_BYTES: Final = 9
@@ -64,6 +66,12 @@ class Arrival:
         """Who has proven to be there."""
         self._stream: Final = stream
         self._logins: Final = logins
+        self._proven: Account | None = None
+        """Who has proven to be there by XEP-0388, and is not in yet."""
+        self._asked: Authentication = Authentication()
+        self._tasks: list[str] = []
+        """What the client is to do before it is let in."""
+        self._salt: bytes = b""
 
     # As in RFC 6120 §6 and §7
 
@@ -177,10 +185,54 @@ class Arrival:
         if account is None or accounts.may_log_in(account) is not None:
             stream.machine.refuse("account-disabled", "")  # RFC 6120 §6.5.2
             return
-        self._settle_tokens(account, event)
+        self._proven, self._asked = account, event.asked
+        self._tasks = [] if self._logins.token is not None else self._missing(account, event.asked.upgrades)
+        self._go_on(account)
 
-    def _settle_tokens(self, account: Account, event: Authenticated) -> None:
-        asked, logins = event.asked, self._logins
+    def _go_on(self, account: Account) -> None:
+        """Give the client its next task, or let it in."""
+        if account.secrets_no != self._logins.proven_at:
+            self._refuse(Refusal.LOGIN_FAILED)
+        elif self._tasks:
+            self._salt = self._stream.hub.randomness(SALT_BYTES)
+            self._stream.machine.send_task(self._tasks[0])
+        else:
+            self._settle_tokens(account, self._asked)
+
+    def _missing(self, account: Account, upgrades: Sequence[str]) -> list[str]:
+        """Return those of the upgrades for whose mechanisms the account is not set up yet."""
+        verifier = self._stream.hub.environment.services.accounts.verifier
+        return [task for task in upgrades if verifier(account, UPGRADES[task]) is None]
+
+    def begin_task(self) -> None:
+        """Tell the client how to make what it is to send (XEP-0480 §3)."""
+        self._stream.machine.send_task_data(self._salt, DEFAULT_ITERATIONS)
+
+    def finish_task(self, salted: bytes) -> None:
+        """Store what the client has made of its password for a stronger mechanism."""
+        services = self._stream.hub.environment.services
+        mechanism = UPGRADES[self._tasks.pop(0)]
+        account = self._proven
+        if account is None or len(salted) != hashlib.new(HASHES[mechanism]).digest_size:
+            self._stream.machine.refuse("malformed-request", "")
+            return
+        services.accounts.add_verifier(
+            account,
+            mechanism,
+            to_bytes(from_salted(salted, mechanism, self._salt, DEFAULT_ITERATIONS)),
+            self._logins.proven_at,
+            lambda: self._later(lambda: self._go_on(account)),
+            lambda refusal: self._later(lambda: self._refuse(refusal)),
+        )
+
+    def _later(self, then: Callable[[], None]) -> None:
+        """Do what follows on a commit, and read on."""
+        if not self._stream.connection.closing:
+            then()
+            self._stream.receive(b"")
+
+    def _settle_tokens(self, account: Account, asked: Authentication) -> None:
+        logins = self._logins
         use = Use(
             device=asked.device,
             proven_at=logins.proven_at,
@@ -192,10 +244,10 @@ class Arrival:
         at_once = [True]
 
         def go_on(then: Callable[[], None]) -> None:
-            if not self._stream.connection.closing:
+            if at_once:
                 then()
-                if not at_once:
-                    self._stream.receive(b"")
+            else:
+                self._later(then)
 
         self._stream.hub.environment.services.tokens.settle(
             account,

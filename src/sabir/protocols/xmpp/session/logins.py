@@ -1,17 +1,20 @@
 """What one connection may log in with, and how its tries are checked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from sabir.core.model.actor import Account
 from sabir.core.services.tokens import Token
 from sabir.gateway.contract import Environment
 from sabir.protocols.xmpp.config import XmppConfig
+from sabir.protocols.xmpp.jid import jid_of
 from sabir.protocols.xmpp.types import Authentication
 from sabir.wire.sasl import credentials
 from sabir.wire.sasl.server import SCRAM_MECHANISMS, advertisement, server_mechanism
 from sabir.wire.sasl.tokens import TokenServer, TokenUse, token_mechanisms
 from sabir.wire.sasl.types import ScramVerifier, ServerMechanism
+
+_STRONGEST_FIRST: Final = ("SCRAM-SHA-256", "SCRAM-SHA-1")
 
 
 class Logins:
@@ -30,9 +33,14 @@ class Logins:
         self._peer: Final = peer
         self._candidates: list[Token] = []
 
-    def offered(self, secure: bool, bindings: Mapping[str, bytes]) -> list[str]:
+    def offered(self, secure: bool, bindings: Mapping[str, bytes], sender: str) -> list[str]:
         """See `Mechanisms.offered`."""
-        names = [name for name in SCRAM_MECHANISMS if bindings or not name.endswith("-PLUS")]
+        known = self._known_mechanisms(sender)
+        names = [
+            name
+            for name in SCRAM_MECHANISMS
+            if (bindings or not name.endswith("-PLUS")) and name.removesuffix("-PLUS") in known
+        ]
         if secure or self._config.plain_without_tls or self._environment.plain_logins:
             names.append("PLAIN")
         return names
@@ -42,7 +50,7 @@ class Logins:
     ) -> ServerMechanism | None:
         """See `Mechanisms.mechanism`."""
         self.token = None
-        wanted = "SCRAM-SHA-256" if name == "PLAIN" else name.removesuffix("-PLUS")
+        wanted = _STRONGEST_FIRST if name == "PLAIN" else (name.removesuffix("-PLUS"),)
         return server_mechanism(
             name,
             lookup=lambda authcid: self._verifier(authcid, wanted),
@@ -67,12 +75,29 @@ class Logins:
         now_ms = self._environment.services.clock.now_ms()
         self._environment.logins.failed(self._peer, self.tried, now_ms)
 
-    def _verifier(self, authcid: str, mechanism: str) -> ScramVerifier | None:
+    def _known_mechanisms(self, sender: str) -> Collection[str]:
+        """Return the SCRAM mechanisms that the account of `sender` is set up for, all if it is not known.
+
+        XEP-0388 §2.1: only what it can log in with is offered. That tells strangers something about accounts which
+        came from another server, and nothing about others.
+        """
+        accounts = self._environment.services.accounts
+        jid = jid_of(sender) if sender else None
+        account = None if jid is None else accounts.find(jid.local)
+        if account is None:
+            return credentials.HASHES
+        return [name for name in _STRONGEST_FIRST if accounts.verifier(account, name)] or credentials.HASHES
+
+    def _verifier(self, authcid: str, mechanisms: Sequence[str]) -> ScramVerifier | None:
+        """Return the verifier of the first of `mechanisms` that the account is set up for."""
         account = self._account(authcid)
         if account is None:
             return None
-        stored = self._environment.services.accounts.verifier(account, mechanism)
-        return None if stored is None else credentials.from_bytes(mechanism, stored)
+        for mechanism in mechanisms:
+            stored = self._environment.services.accounts.verifier(account, mechanism)
+            if stored is not None:
+                return credentials.from_bytes(mechanism, stored)
+        return None
 
     def _tokens(self, authcid: str, mechanism: str, asked: Authentication) -> Sequence[TokenUse]:
         """Return the tokens that may be used now: of that device, for that mechanism, not for the second time."""

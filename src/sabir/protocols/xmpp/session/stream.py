@@ -31,6 +31,8 @@ from sabir.protocols.xmpp.types import (
     ResumeRequested,
     Stanza,
     StreamClosed,
+    TaskAnswered,
+    TaskBegun,
     TlsRequested,
 )
 
@@ -130,6 +132,10 @@ class Stream:
                 self._arrival.log_in(event.name)
             case Authenticated():
                 self._arrival.authenticate(event)
+            case TaskBegun():
+                self._arrival.begin_task()
+            case TaskAnswered():
+                self._arrival.finish_task(event.salted_password)
             case BindRequested():
                 self._arrival.bind(event)
             case ManagementEnabled():
