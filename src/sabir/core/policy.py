@@ -50,6 +50,10 @@ class PolicyConfig:
     """Days for which a device that does not come back may log in with the token that it was given, instead of the
     password (XEP-0484). One that does gets a new token once a day.
     """
+    searches_per_s: int = 1
+    """Lasting rate of searches of one account."""
+    searches_burst: int = 20
+    """Searches that an account may make at once before `searches_per_s` counts."""
     big_room: int = 500
     """Above so many attendees, joins and parts are shown to moderators only."""
 

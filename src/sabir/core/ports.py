@@ -7,7 +7,7 @@ on that one. Point look-ups (one row by its key) answer at once; pages answer th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -241,8 +241,35 @@ class Page(msgspec.Struct):
     relations: dict[int, list[RelationRow]] = {}
 
 
+class Text(NamedTuple):
+    """What an entry says, for the full-text index; `account_ids` are those in whose mailbox it is."""
+
+    seq: int
+    conversation_id: int
+    account_ids: tuple[int, ...]
+    text: str
+
+
+class TextIndex(Protocol):
+    """Finds entries by their words (DATAMODEL 1.11). Erasing an entry takes it out, by the store itself."""
+
+    seq: int
+    """The log number up to which the log was indexed."""
+
+    def add(self, texts: Sequence[Text], seq: int, then: Callable[[], None]) -> None:
+        """Index these, of which the last may come before `seq`, up to which the index then is; then call `then`."""
+        ...
+
+    def find(self, text: str, query: PageQuery, then: Callable[[Page], None]) -> None:
+        """Read a page of those entries that `query` allows and that have all words of `text`, as `LogStore.page`."""
+        ...
+
+
 class LogStore(Protocol):
     """The durable log and the tables of latest values (DATAMODEL sections 2 and 3)."""
+
+    texts: TextIndex | None
+    """The full-text index, None if there is none."""
 
     def load(self) -> Snapshot:
         """Return the state as of the last commit. Called once, before anything else."""

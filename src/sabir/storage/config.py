@@ -19,6 +19,10 @@ class StorageConfig:
     cache_mib: int = 2
     """Memory for pages of the database, for the writer and for each reader."""
 
+    search: bool = True
+    """Keep an index of what is said, so that clients can search (in a file of its own, `search.db`). It is brought up
+    to date while nobody talks, and when somebody searches. Encrypted messages are never in it."""
+
     def __post_init__(self) -> None:
         """Refuse impossible values.
 

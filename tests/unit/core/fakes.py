@@ -27,7 +27,7 @@ from sabir.core.model.event import Event
 from sabir.core.model.presence import OFFLINE, Presence
 from sabir.core.model.signals import Signal
 from sabir.core.policy import PolicyConfig
-from sabir.core.ports import Batch, Nodes, Page, PageQuery, Snapshot, StoreError
+from sabir.core.ports import Batch, Nodes, Page, PageQuery, Snapshot, StoreError, TextIndex
 from sabir.core.services import Services, assemble
 
 
@@ -117,6 +117,7 @@ class FakeStore:
 
     def __init__(self, scheduler: StepScheduler) -> None:
         self._scheduler = scheduler
+        self.texts: TextIndex | None = None
         self.events: list[Event] = []
         self.changes: list[Change] = []
         self.batches: list[Batch] = []

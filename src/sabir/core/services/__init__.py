@@ -30,6 +30,7 @@ from sabir.core.services.registration import Registration
 from sabir.core.services.relays import Relays
 from sabir.core.services.rooms import Rooms
 from sabir.core.services.roster import Roster
+from sabir.core.services.search import Search
 from sabir.core.services.shelves import Shelves
 from sabir.core.services.tokens import Tokens
 
@@ -60,6 +61,7 @@ class Services:
     rooms: Rooms
     roster: Roster
     tokens: Tokens
+    search: Search
 
 
 def assemble(
@@ -97,6 +99,8 @@ def assemble(
     rooms = Rooms(log, directory, sessions, delivery, policy, signals, secret)
     moderation = Moderation(log, directory, sessions, rooms, signals)
     tokens = Tokens(log, store, clock, randomness, secret, policy.token_days)
+    contents, history = Contents(), History(directory, store, domain)
+    searches = Pace(clock, policy.searches_per_s, policy.searches_burst, limited=limited)
     return Services(
         domain=domain,
         clock=clock,
@@ -106,9 +110,9 @@ def assemble(
         delivery=delivery,
         accounts=Accounts(log, directory, sessions, store, verifiers, tokens),
         appearance=Appearance(log, rooms, store, clock, signals),
-        contents=Contents(),
+        contents=contents,
         devices=Devices(log, directory, sessions, delivery, store, scheduler),
-        history=History(directory, store, domain),
+        history=history,
         invitations=Invitations(log, rooms, moderation, signals),
         messaging=Messaging(log, directory, delivery, store, policy, posts),
         moderation=moderation,
@@ -120,4 +124,5 @@ def assemble(
         rooms=rooms,
         roster=Roster(log, directory, sessions, presences),
         tokens=tokens,
+        search=Search(log, directory, store, contents, history, scheduler, clock, searches),
     )

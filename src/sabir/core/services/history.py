@@ -63,13 +63,17 @@ class History:
         """
         refusal = self.may_read(conversation, actor)
         if refusal is None:
-            query = msgspec.structs.replace(query, conversation_id=conversation.id, account_id=0)
-            if conversation.is_room and conversation.visibility is Visibility.JOINED:
-                query = msgspec.structs.replace(
-                    query, from_position=self._first_readable(conversation, actor)
-                )
-            self._store.page(query, then)
+            self._store.page(self.readable(conversation, actor, query), then)
         return refusal
+
+    def readable(self, conversation: Conversation, actor: Actor, query: PageQuery) -> PageQuery:
+        """Return `query` about a conversation, narrowed to what `actor`, who may read there, may read."""
+        since = 0
+        if conversation.is_room and conversation.visibility is Visibility.JOINED:
+            since = self._first_readable(conversation, actor)
+        return msgspec.structs.replace(
+            query, conversation_id=conversation.id, account_id=0, from_position=since
+        )
 
     def mailbox(
         self,
@@ -79,8 +83,12 @@ class History:
         conversation: Conversation | None = None,
     ) -> None:
         """Read a page of the direct conversations of `account`, or of one of them."""
+        self._store.page(self.own(account, query, conversation), then)
+
+    def own(self, account: Account, query: PageQuery, conversation: Conversation | None = None) -> PageQuery:
+        """Return `query` about the direct conversations of `account`, or one of them."""
         number = 0 if conversation is None else conversation.id
-        self._store.page(msgspec.structs.replace(query, account_id=account.id, conversation_id=number), then)
+        return msgspec.structs.replace(query, account_id=account.id, conversation_id=number)
 
     def latest_directs(self, account: Account, limit: int) -> list[tuple[Conversation, int]]:
         """Return the direct conversations of `account` with the log number of their last entry.

@@ -145,8 +145,8 @@ def page(connection: sqlite3.Connection, segments: Sequence[Segment], query: Pag
         connection.execute("COMMIT")
 
 
-def _seqs(connection: sqlite3.Connection, segments: Sequence[Segment], query: PageQuery) -> list[int]:
-    """Return log numbers in the direction of reading, one more than the page holds if there are more."""
+def bounds(connection: sqlite3.Connection, query: PageQuery) -> tuple[int, int]:
+    """Return the log numbers between which the entries are that a query is about, both exclusive."""
     after, before = query.after_seq, head_seq(connection) + 1
     if query.before_seq:
         before = min(before, query.before_seq)
@@ -154,6 +154,12 @@ def _seqs(connection: sqlite3.Connection, segments: Sequence[Segment], query: Pa
         after = max(after, first_at(connection, query.start_ms) - 1)
     if query.end_ms:
         before = min(before, first_at(connection, query.end_ms + 1))
+    return after, before
+
+
+def _seqs(connection: sqlite3.Connection, segments: Sequence[Segment], query: PageQuery) -> list[int]:
+    """Return log numbers in the direction of reading, one more than the page holds if there are more."""
+    after, before = bounds(connection, query)
     wanted = pages.Range(after, before, sum(1 << kind for kind in query.kinds), query.from_position)
     limit, newest = query.limit + 1, query.newest
     indexed = runs.all_runs(connection)

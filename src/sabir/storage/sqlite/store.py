@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from sabir.core.model.changes import CredentialRow, ItemRow, ReadRow, RelationRow
 from sabir.core.model.event import Event
-from sabir.core.ports import Batch, Nodes, Page, PageQuery, Snapshot, StoreError
+from sabir.core.ports import Batch, Nodes, Page, PageQuery, Snapshot, StoreError, TextIndex
 from sabir.storage import migrations, schema
 from sabir.storage.config import StorageConfig
 from sabir.storage.lock import DataLock
@@ -27,6 +27,7 @@ from sabir.storage.sqlite.erasing import Erasing
 from sabir.storage.sqlite.indexing import Indexing
 from sabir.storage.sqlite.segment import Segment
 from sabir.storage.sqlite.statements import text_of
+from sabir.storage.sqlite.texts import Texts
 from sabir.storage.sqlite.writer import CallSoon, Writer
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,8 @@ class SqliteStore:
         self._closing = threading.Event()
         self._of_thread = threading.local()
         self._pool = ThreadPoolExecutor(config.readers, "sabir-reader", initializer=self._connect_thread)
+        self.texts: TextIndex | None = None
+        self._texts: Texts | None = None
         self._indexing: Indexing | None = None
         self._writer: Writer | None = None
         self.owed = 0
@@ -113,6 +116,8 @@ class SqliteStore:
         self._closing.set()
         if self._writer is not None:
             self._writer.stop()
+        if self._texts is not None:
+            self._texts.close()
         self._pool.shutdown()
         self._connection.close()
 
@@ -121,8 +126,15 @@ class SqliteStore:
         recent = snapshots.Recent(self._connection)
         snapshot = snapshots.snapshot(self._connection, recent)
         self._indexing = Indexing(recent.counters, recent.segments, recent.latest)
+        if self._config.search:
+            self.texts = self._texts = Texts(self._path, self._config, self._answer_later, self._owe)
         self._writer = Writer(
-            self._path, self._config, self._indexing, Erasing(self._directory), self._call_soon
+            self._path,
+            self._config,
+            self._indexing,
+            Erasing(self._directory),
+            self._call_soon,
+            _ignore if self._texts is None else self._texts.erase,
         )
         return snapshot
 
@@ -240,5 +252,19 @@ class SqliteStore:
         self.owed -= 1
         then(answer)
 
+    def _owe(self) -> None:
+        self.owed += 1
+
+    def _answer_later(self, answer: Callable[[], None]) -> None:
+        self._call_soon(partial(self._answer_owed, answer))
+
+    def _answer_owed(self, answer: Callable[[], None]) -> None:
+        self.owed -= 1
+        answer()
+
     def _connect_thread(self) -> None:
         self._of_thread.connection = connections.open_reader(self._path, self._config)
+
+
+def _ignore(seqs: Sequence[int]) -> None:
+    """There is no index to take anything out of."""

@@ -12,7 +12,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -71,14 +71,21 @@ class Writer:
     """Commits batches in the order given."""
 
     def __init__(
-        self, path: Path, config: StorageConfig, indexing: Indexing, erasing: Erasing, call_soon: CallSoon
+        self,
+        path: Path,
+        config: StorageConfig,
+        indexing: Indexing,
+        erasing: Erasing,
+        call_soon: CallSoon,
+        erased: Callable[[Sequence[int]], None],
     ) -> None:
-        """Start the thread."""
+        """Start the thread; `erased` is told which bodies are gone, once that is durable."""
         self._path = path
         self._config = config
         self._indexing = indexing
         self._erasing = erasing
         self._call_soon = call_soon
+        self._erased = erased
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._connection: sqlite3.Connection | None = None
         self._checkpoints = Checkpoints(path, config)
@@ -148,7 +155,7 @@ class Writer:
         return None
 
     def _insert(self, connection: sqlite3.Connection, batch: Batch) -> None:
-        erased = [seq for change in batch.changes if isinstance(change, EraseBody) for seq in change.seqs]
+        erased = _erased_by(batch)
         self._be_careful(connection)
         connection.execute("BEGIN IMMEDIATE")
         events = batch.events
@@ -164,6 +171,8 @@ class Writer:
     def _committed(self, batch: Batch) -> None:
         self._indexing.add(batch.events)
         self._erasing.committed()
+        if batch.changes and (erased := _erased_by(batch)):
+            self._erased(erased)
         self._checkpoints.written(batch.size_bytes, len(batch.events) + len(batch.changes))
         if self._config.sync == "interval" and not self._unflushed_since:
             self._unflushed_since = time.monotonic()
@@ -274,3 +283,7 @@ class Writer:
                 os.fdatasync(descriptor)
             finally:
                 os.close(descriptor)
+
+
+def _erased_by(batch: Batch) -> list[int]:
+    return [seq for change in batch.changes if isinstance(change, EraseBody) for seq in change.seqs]

@@ -4,7 +4,7 @@ from typing import Final
 
 from sabir.protocols.xmpp.codec import attribute
 from sabir.protocols.xmpp.errors import SERVICE_UNAVAILABLE, Refused
-from sabir.protocols.xmpp.features import extdisco, forms
+from sabir.protocols.xmpp.features import extdisco, forms, mam
 from sabir.protocols.xmpp.features.commands import requests as commands
 from sabir.protocols.xmpp.features.commands.execution import NAMESPACE as COMMANDS
 from sabir.protocols.xmpp.features.context import Context, Iq
@@ -70,6 +70,8 @@ def info(context: Context, iq: Iq) -> None:
         _check_account(context, iq)
         identity = "<identity category='account' type='registered'/>" + discovering.IDENTITY
         features = ACCOUNT
+        if context.place.services.search.is_on:
+            features += (mam.FULLTEXT,)
     listed = "".join([f"<feature var='{feature}'/>" for feature in features])
     context.reply(iq.stanza, f"<query xmlns='{INFO}'>{identity}{listed}{extra}</query>")
 

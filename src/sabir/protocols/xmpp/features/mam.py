@@ -18,6 +18,7 @@ from sabir.protocols.xmpp.errors import (
     ITEM_NOT_FOUND,
     NOT_ALLOWED,
     Refused,
+    stanza_error_for,
 )
 from sabir.protocols.xmpp.features import chat, forms, rsm
 from sabir.protocols.xmpp.features.context import Context, Iq
@@ -39,7 +40,14 @@ KINDS: Final = frozenset(
     (int(Kind.MESSAGE), int(Kind.EDIT), int(Kind.DELETE), int(Kind.REACTION), int(Kind.CALL))
 )
 
+FULLTEXT: Final = "urn:xmpp:fulltext:0"
+_SEARCH: Final = "{urn:xmpp:fulltext:0}fulltext"
 _FIELDS: Final = ("with", "start", "end", "before-id", "after-id", "ids")
+
+# XEP-0313 §4.1.5: any id will do (XEP-0122).
+_OPEN: Final = (
+    "<validate xmlns='http://jabber.org/protocol/xdata-validate' datatype='xs:string'><open/></validate>"
+)
 
 Render = Callable[[Event, Event | None], bytes]
 """Writes a message from `<message` on; the second event took the first one back."""
@@ -48,10 +56,21 @@ Render = Callable[[Event, Event | None], bytes]
 class Query:
     """What a client asks of an archive (XEP-0313 §4)."""
 
-    __slots__ = ("after", "before", "end_ms", "flipped", "ids", "page", "query_id", "start_ms", "with_")
+    __slots__ = (
+        "after",
+        "before",
+        "end_ms",
+        "flipped",
+        "ids",
+        "page",
+        "query_id",
+        "start_ms",
+        "text",
+        "with_",
+    )
 
-    def __init__(self, payload: Element) -> None:
-        """Read a query.
+    def __init__(self, payload: Element, *, searchable: bool) -> None:
+        """Read a query; `searchable`: it may ask for words (XEP-0431 §2.2).
 
         Raises:
             Refused: if it makes no sense, or has a field that we do not know.
@@ -60,8 +79,10 @@ class Query:
         fields = {} if form is None else forms.read(form)
         if forms.first(fields, forms.FORM_TYPE) not in (None, NAMESPACE):
             raise Refused(BAD_REQUEST)
-        if any(name not in _FIELDS and name != forms.FORM_TYPE for name in fields):
+        known = (*_FIELDS, _SEARCH) if searchable else _FIELDS
+        if any(name not in known and name != forms.FORM_TYPE for name in fields):
             raise Refused(FEATURE_NOT_IMPLEMENTED)  # XEP-0313 §4.1.5
+        self.text: str = (forms.first(fields, _SEARCH) or "").strip()
         self.with_: str | None = forms.first(fields, "with")
         self.start_ms: int = _time(forms.first(fields, "start"))
         self.end_ms: int = _time(forms.first(fields, "end"))
@@ -146,11 +167,9 @@ def form(context: Context, iq: Iq) -> None:
     """Say which fields a query may have (XEP-0313 §4.1.5)."""
     types = {"with": "jid-single", "ids": "list-multi"}
     fields = [forms.Field(name, (), types.get(name, "text-single")) for name in _FIELDS]
-    fields[
-        -1
-    ].extra = (
-        "<validate xmlns='http://jabber.org/protocol/xdata-validate' datatype='xs:string'><open/></validate>"
-    )
+    fields[-1].extra = _OPEN
+    if context.place.services.search.is_on:
+        fields.append(forms.Field(_SEARCH, (), "text-single"))
     shown = forms.write("form", NAMESPACE, fields)
     context.reply(iq.stanza, f"<query xmlns='{NAMESPACE}'>{shown}</query>")
 
@@ -181,7 +200,7 @@ def deferred(context: Context, iq: Iq, effect: Callable[[], None]) -> None:
 
 def query(context: Context, iq: Iq) -> None:
     """Answer a query of the client's own archive."""
-    asked = Query(iq.payload)
+    asked = Query(iq.payload, searchable=context.place.services.search.is_on)
     deferred(context, iq, lambda: _query(context, iq, asked))
 
 
@@ -207,7 +226,12 @@ def _query(context: Context, iq: Iq, asked: Query) -> None:
             archive.send(Page([], True))
             return
     bounds = asked.bounds(find, KINDS)
-    services.history.mailbox(context.account, bounds, archive.send, conversation)
+    if asked.text:
+        refusal = services.search.mailbox(context.account, asked.text, bounds, archive.send, conversation)
+        if refusal is not None:
+            raise Refused(stanza_error_for(refusal))
+    else:
+        services.history.mailbox(context.account, bounds, archive.send, conversation)
 
 
 def metadata(context: Context, iq: Iq) -> None:

@@ -4,7 +4,13 @@ from sabir.core.errors import Refusal
 from sabir.core.model.conversation import Conversation, Role
 from sabir.core.model.event import Event, Kind
 from sabir.core.ports import Page, PageQuery
-from sabir.protocols.xmpp.errors import FEATURE_NOT_IMPLEMENTED, FORBIDDEN, ITEM_NOT_FOUND, Refused
+from sabir.protocols.xmpp.errors import (
+    FEATURE_NOT_IMPLEMENTED,
+    FORBIDDEN,
+    ITEM_NOT_FOUND,
+    Refused,
+    stanza_error_for,
+)
 from sabir.protocols.xmpp.features import mam
 from sabir.protocols.xmpp.features.context import Context, Iq
 from sabir.protocols.xmpp.features.foreign import message_id_of
@@ -32,8 +38,9 @@ def form(context: Context, iq: Iq, room: Conversation) -> None:
 
 def query(context: Context, iq: Iq, room: Conversation) -> None:
     """Answer a query of a room's archive, for those who might enter the room."""
-    asked = Query(iq.payload)
-    history = context.place.services.history
+    services = context.place.services
+    history = services.history
+    asked = Query(iq.payload, searchable=services.search.is_on)
     _check(history.may_read(room, context.actor))
     if asked.with_ is not None:
         raise Refused(FEATURE_NOT_IMPLEMENTED)  # XEP-0313 §4.1.1: who is behind a nick may be a secret
@@ -51,6 +58,9 @@ def query(context: Context, iq: Iq, room: Conversation) -> None:
     )
     if asked.ids is not None:
         archive.send(mam.single(history, [find(id_) for id_ in asked.ids]))
+    elif asked.text:
+        bounds = asked.bounds(find, KINDS)
+        _check(services.search.page(room, context.actor, asked.text, bounds, archive.send))
     else:
         _check(history.page(room, context.actor, asked.bounds(find, KINDS), archive.send))
 
@@ -67,6 +77,8 @@ def metadata(context: Context, iq: Iq, room: Conversation) -> None:
 
 
 def _check(refusal: Refusal | None) -> None:
+    if refusal is Refusal.RATE_LIMITED:
+        raise Refused(stanza_error_for(refusal))
     if refusal is not None:
         raise Refused(FORBIDDEN)  # XEP-0313 §8.1
 

@@ -6,7 +6,7 @@ from sabir.core import policy
 from sabir.core.model.conversation import Conversation, Role
 from sabir.protocols.xmpp.codec import attribute
 from sabir.protocols.xmpp.errors import FORBIDDEN, ITEM_NOT_FOUND, Refused
-from sabir.protocols.xmpp.features import forms, rsm
+from sabir.protocols.xmpp.features import forms, mam, rsm
 from sabir.protocols.xmpp.features.commands import requests as commands
 from sabir.protocols.xmpp.features.commands.execution import NAMESPACE as COMMANDS
 from sabir.protocols.xmpp.features.context import Context, Iq, Place
@@ -94,9 +94,12 @@ def room_info(context: Context, iq: Iq, room: Conversation) -> None:
         "muc_semianonymous" if config.anonymous else "muc_nonanonymous",
         "muc_passwordprotected" if config.key else "muc_unsecured",
     )
+    features: tuple[str, ...] = (*ROOM, *kinds)
+    if context.place.services.search.is_on:
+        features += (mam.FULLTEXT,)
     context.reply(
         iq.stanza,
-        f"<query xmlns='{INFO}'>{identity}{_features((*ROOM, *kinds))}{_form(context, room)}</query>",
+        f"<query xmlns='{INFO}'>{identity}{_features(features)}{_form(context, room)}</query>",
     )
 
 
