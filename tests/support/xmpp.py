@@ -12,6 +12,7 @@ from sabir.app.passwords import Passwords
 from sabir.base.ids import EventIds
 from sabir.base.secret import Secret
 from sabir.core.policy import PolicyConfig
+from sabir.core.ports import Waker
 from sabir.core.services import assemble
 from sabir.gateway.contract import Environment, PublicAddress
 from sabir.net.config import LimitsConfig
@@ -145,6 +146,8 @@ class XmppServer:
         plain_logins: bool = True,
         operators: frozenset[str] = frozenset(),
         contacts: Mapping[str, Sequence[str]] | None = None,
+        waker: Waker | None = None,
+        push_sender: bool = False,
     ) -> None:
         self.opened = OpenStore(folder)
         self.loop = self.opened.loop
@@ -175,6 +178,8 @@ class XmppServer:
             public=PublicAddress("https://chat.example.org"),
             operators=operators,
             contacts=contacts or {},
+            waker=waker,
+            push_sender=push_sender,
         )
         self.front_end: XmppFrontEnd = front_end(config or XmppConfig(require_tls=False), environment)
 

@@ -30,6 +30,7 @@ from sabir.app.compiled import HOT, compiled
 from sabir.app.data import SOCKET_NAME, prepare
 from sabir.app.passwords import Passwords
 from sabir.app.settings import Settings
+from sabir.app.waking import waking
 from sabir.base.clock import MonotonicClock, SystemClock
 from sabir.base.ids import EventIds
 from sabir.base.secret import Secret
@@ -46,6 +47,7 @@ from sabir.net.runtime import NetRuntime
 from sabir.net.tls import Certificates, TlsError, ensure_self_signed
 from sabir.protocols.irc import server as irc
 from sabir.protocols.xmpp import server as xmpp
+from sabir.push.service import Services as PushServices
 from sabir.storage import lock
 from sabir.storage.sqlite.store import SqliteStore
 
@@ -75,6 +77,7 @@ class Server:
         self._gateway: Gateway | None = None
         self._certificates: Certificates | None = None
         self._control: asyncio.Server | None = None
+        self._waking: PushServices | None = None
 
     async def start(self) -> None:
         """Load and listen.
@@ -109,6 +112,8 @@ class Server:
             __version__, gateway=gateway, admission=admission, core_log=services.log, commits=meter
         )
         public = PublicAddress(settings.http.public_url)
+        services.pushes.shows_text = settings.push.body
+        self._waking = waking(self._data, settings, self._clock)
         environment = Environment(
             services=services,
             domain=settings.server.domain,
@@ -121,6 +126,8 @@ class Server:
             public=public,
             operators=frozenset(name.lower() for name in settings.server.operators),
             contacts=settings.server.contacts,
+            waker=self._waking,
+            push_sender=settings.push.sender,
             limited=settings.limits.enabled,
         )
         probes = health.Probes(objection=self._objection, metrics=metrics.exposition)
@@ -178,6 +185,8 @@ class Server:
             self._control.close()
             with contextlib.suppress(OSError):
                 (self._data / SOCKET_NAME).unlink()
+        if self._waking is not None:
+            await self._waking.stop()
         if self._gateway is not None:
             await self._gateway.drain(self._settings.net.drain_timeout_s)
         if self._services is not None:

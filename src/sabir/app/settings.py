@@ -23,6 +23,7 @@ from sabir.gateway.config import HttpConfig
 from sabir.net.config import LimitsConfig, NetConfig, TlsConfig
 from sabir.protocols.irc.config import IrcConfig
 from sabir.protocols.xmpp.config import XmppConfig
+from sabir.push.config import PushConfig
 from sabir.storage.config import StorageConfig
 
 FILE_NAME = "sabir.toml"
@@ -45,6 +46,7 @@ class Settings:
     http: HttpConfig = field(default_factory=HttpConfig)
     xmpp: XmppConfig = field(default_factory=XmppConfig)
     irc: IrcConfig = field(default_factory=IrcConfig)
+    push: PushConfig = field(default_factory=PushConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
 

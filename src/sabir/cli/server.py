@@ -64,6 +64,8 @@ def serve(
         refuse(str(error))
     except TlsError as error:
         refuse(f"The certificate cannot be used: {error}. It is set in [tls].")
+    except ValueError as error:
+        refuse(f"{error}. It is set in [push].")
     except OSError as error:
         refuse(_advice(error))
 

@@ -9,6 +9,7 @@ dropped.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from sabir.core.directory import Directory
@@ -87,6 +88,10 @@ class Delivery:
         self.head_seq = 0
         """The log number up to which everything was delivered, or needed no delivery."""
         self.delivered = 0
+        self.registered: Mapping[int, object] = {}
+        """Accounts with devices that may be woken, by id."""
+        self.missed: Callable[[int, Conversation, Event], None] = _nobody
+        """Told of what is said to one of them."""
 
     def deliver(self, conversation: Conversation, event: Event, origin: Session | None) -> None:
         """Show `event` to everyone concerned but `origin`."""
@@ -118,6 +123,8 @@ class Delivery:
                             log.exception("delivery failed", extra={"protocol": session.protocol})
                             session.end(Refusal.FAULT)
                         count += 1
+                if self.registered and account.id in self.registered and account.actor.id != event.actor_id:
+                    self.missed(account.id, conversation, event)
         self.delivered += count
 
     def reached(self, head_seq: int) -> None:
@@ -190,6 +197,10 @@ class Delivery:
         if not events:
             cursor.seq = self.head_seq
         self._scheduler.soon(lambda: self.catch_up(session))
+
+
+def _nobody(account_id: int, conversation: Conversation, event: Event) -> None:
+    """Wake nobody."""
 
 
 def concerns(session: Session, conversation: Conversation) -> bool:

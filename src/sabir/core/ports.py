@@ -6,7 +6,7 @@ on that one. Point look-ups (one row by its key) answer at once; pages answer th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
@@ -23,6 +23,7 @@ from sabir.core.model.changes import (
     ItemRow,
     MemberRow,
     NodeRow,
+    PushRow,
     ReadRow,
     RelationRow,
     StateRow,
@@ -30,6 +31,7 @@ from sabir.core.model.changes import (
 )
 from sabir.core.model.event import Event
 from sabir.core.model.presence import Presence
+from sabir.core.model.push import PushNotice, PushOutcome
 
 if TYPE_CHECKING:
     from sabir.core.model.actor import Account, Actor
@@ -196,6 +198,7 @@ class Snapshot(msgspec.Struct):
     node_owners: list[int] = []
     """Actors that have pubsub nodes; those are read when they are needed (`LogStore.nodes`)."""
     last_node_id: int = 0
+    pushes: list[PushRow] = []
 
 
 class Nodes(msgspec.Struct):
@@ -337,6 +340,34 @@ class LogStore(Protocol):
 
     def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:
         """Return (conversation id, last seq) of the account's direct conversations, latest first."""
+        ...
+
+
+class PushGateway(Protocol):
+    """Wakes devices that are not connected, through the services of those who made them."""
+
+    def push(self, row: PushRow, notice: PushNotice, done: Callable[[PushOutcome], None]) -> None:
+        """Wake a device; `done` is called once, maybe before this returns."""
+        ...
+
+
+class Waker(Protocol):
+    """Reaches devices through the services of their makers; gateways hand it what their protocol says."""
+
+    types: frozenset[str]
+    """The kinds of services that it reaches: what `type` among the options may be."""
+    key: str
+    """The public key that it signs with (RFC 8292), in base64url."""
+
+    def wake(
+        self,
+        options: Mapping[str, str],
+        payload: bytes,
+        done: Callable[[PushOutcome], None],
+        *,
+        urgent: bool,
+    ) -> None:
+        """Send `payload` to the device that `options` describe; `done` is called once, later."""
         ...
 
 

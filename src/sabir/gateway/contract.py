@@ -19,6 +19,7 @@ from typing import Final, Protocol
 
 from sabir.base.secret import Secret
 from sabir.core.errors import Refusal
+from sabir.core.ports import Waker
 from sabir.core.services import Services
 from sabir.gateway.turnstile import Turnstile as Turnstile
 from sabir.net.connection import Connection, Handler
@@ -59,6 +60,10 @@ class Environment:
     """Names of the accounts that may administer the server from their client."""
     contacts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """URIs of those who are responsible, by what for (XEP-0157)."""
+    waker: Waker | None = None
+    """Reaches devices that are not connected, through the services of their makers."""
+    push_sender: bool = False
+    """Those services are told who wrote."""
     limited: bool = True
     """False: rate limits are off (`limits.enabled=false`), a protocol's own flood control too."""
 

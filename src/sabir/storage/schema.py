@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-VERSION: Final = "0002"
+VERSION: Final = "0003"
 """The migration that makes these tables."""
 
 metadata: Final = sa.MetaData()
@@ -271,6 +271,20 @@ account_data: Final = sa.Table(
     _number("gone"),
     **_CLUSTERED,
 )
+
+pushes: Final = sa.Table(
+    "pushes",
+    metadata,
+    _number("account_id", key=True),
+    _text("protocol", key=True),
+    _text("service", key=True),
+    _text("node", key=True),
+    _text("resource"),
+    _blob("options"),
+    _number("at_ms"),
+    **_CLUSTERED,
+)
+"""How devices are woken. `options` is MessagePack."""
 
 reads: Final = sa.Table(
     "reads",

@@ -168,6 +168,22 @@ class ReceiptRow(Change):
     position: int
 
 
+class PushRow(Change):
+    """pushes; key: account_id, protocol, service, node. How a device is woken that is not connected."""
+
+    account_id: int
+    protocol: str
+    service: str
+    """Who wakes it, in the words of the protocol by which it was registered."""
+    node: str
+    """Which device, in the words of the service."""
+    resource: str
+    """The device that registered."""
+    options: dict[str, str]
+    """What the service wants to be told each time."""
+    at_ms: int
+
+
 class ForgetAccount(Change):
     """Not a row: delete what is kept for this account alone (credentials, contacts, blocks, data, markers)."""
 

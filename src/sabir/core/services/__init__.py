@@ -25,6 +25,7 @@ from sabir.core.services.messaging import Messaging
 from sabir.core.services.moderation import Moderation
 from sabir.core.services.presence import Presences
 from sabir.core.services.pubsub import Pubsub
+from sabir.core.services.pushes import Pushes
 from sabir.core.services.reads import Reads
 from sabir.core.services.registration import Registration
 from sabir.core.services.relays import Relays
@@ -55,6 +56,7 @@ class Services:
     moderation: Moderation
     presences: Presences
     pubsub: Pubsub
+    pushes: Pushes
     reads: Reads
     registration: Registration
     relays: Relays
@@ -92,6 +94,9 @@ def assemble(
     delivery = Delivery(sessions, directory, store, scheduler)
     delivery.head_seq = snapshot.seq
     log.answered = delivery.reached
+    contents = Contents()
+    pushes = Pushes(log, directory, sessions, contents, scheduler, snapshot.pushes)
+    delivery.registered, delivery.missed = pushes.registered, pushes.missed
     presences = Presences(directory, sessions, clock)
     posts = Pace(clock, policy.posts_per_s, policy.posts_burst, limited=limited)
     signals = Pace(clock, policy.signals_per_s, policy.signals_burst, limited=limited)
@@ -99,8 +104,10 @@ def assemble(
     rooms = Rooms(log, directory, sessions, delivery, policy, signals, secret)
     moderation = Moderation(log, directory, sessions, rooms, signals)
     tokens = Tokens(log, store, clock, randomness, secret, policy.token_days)
-    contents, history = Contents(), History(directory, store, domain)
+    history = History(directory, store, domain)
     searches = Pace(clock, policy.searches_per_s, policy.searches_burst, limited=limited)
+    accounts = Accounts(log, directory, sessions, store, verifiers, tokens)
+    accounts.deleted.append(pushes.forget)
     return Services(
         domain=domain,
         clock=clock,
@@ -108,7 +115,7 @@ def assemble(
         log=log,
         directory=directory,
         delivery=delivery,
-        accounts=Accounts(log, directory, sessions, store, verifiers, tokens),
+        accounts=accounts,
         appearance=Appearance(log, rooms, store, clock, signals),
         contents=contents,
         devices=Devices(log, directory, sessions, delivery, store, scheduler),
@@ -118,6 +125,7 @@ def assemble(
         moderation=moderation,
         presences=presences,
         pubsub=Pubsub(log, directory, sessions, store, presences, shelves, policy, signals),
+        pushes=pushes,
         reads=Reads(log, directory, sessions, store, signals),
         registration=Registration(log, rooms, moderation, signals, clock, domain),
         relays=Relays(directory, sessions, signals),

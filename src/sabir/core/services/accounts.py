@@ -52,6 +52,8 @@ class Accounts:
         self._store = store
         self._verifiers = verifiers
         self._guests: dict[str, Actor] = {}
+        self.deleted: list[Callable[[Account], None]] = []
+        """Called with each account that was deleted."""
 
     def find(self, name: str) -> Account | None:
         """Return the account of that name, without regard to case; none that was deleted."""
@@ -213,6 +215,8 @@ class Accounts:
                 self._tell_deleted(account, *tie)
             for session in list(self._sessions.of(account.id)):
                 session.end(Refusal.ACCOUNT_DISABLED)
+            for forget in self.deleted:
+                forget(account)
 
         self._log.append(Operation(form, done, refused))
 

@@ -13,6 +13,7 @@ from sabir.net.connection import Connection, Handler
 from sabir.net.listener import Tls
 from sabir.protocols.xmpp import hostmeta
 from sabir.protocols.xmpp.config import XmppConfig
+from sabir.protocols.xmpp.features import push
 from sabir.protocols.xmpp.features.capabilities import KnownCapabilities
 from sabir.protocols.xmpp.features.chat import PROTOCOL
 from sabir.protocols.xmpp.features.context import Place
@@ -44,11 +45,16 @@ class XmppFrontEnd:
             started_ms=environment.started_ms,
             operators=environment.operators,
             contacts=environment.contacts,
+            push_domain=f"push.{environment.domain}",
+            waker=environment.waker,
             dialogues=Dialogues(secrets.token_hex(4)),
             capabilities=KnownCapabilities(),
         )
         self._hub = Hub(config, environment, place, self.counters, secrets.token_bytes, bind(log))
         environment.services.contents.register(PROTOCOL, XmppTranslator())
+        environment.services.pushes.gateways[PROTOCOL] = push.Gateway(
+            place, with_sender=environment.push_sender
+        )
 
     def doors(self) -> Sequence[Door]:
         """See `FrontEnd.doors`."""

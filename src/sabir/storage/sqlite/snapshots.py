@@ -119,6 +119,7 @@ def snapshot(connection: sqlite3.Connection, recent: Recent) -> Snapshot:
         blocks=statements.BLOCKS.rows(connection, statements.BLOCKS.select()),
         node_owners=[row[0] for row in connection.execute(_NODE_OWNERS)],
         last_node_id=connection.execute(_LAST_NODE).fetchone()[0] or 0,
+        pushes=statements.PUSHES.rows(connection, statements.PUSHES.select()),
     )
 
 

@@ -79,7 +79,7 @@ class Stored(Generic[Row]):
         self._fields = [name for name in names if name not in _NUMBERING]
         types = msgspec.structs.fields(row)
         self._flags = frozenset(field.name for field in types if field.type is bool)
-        self._packed = {field.name: field.type for field in types if field.name == "groups"}
+        self._packed = {field.name: field.type for field in types if field.name in ("groups", "options")}
         insert = sqlite.insert(table).values(
             {name: sa.bindparam(name) for name in names}
             | {name: sa.literal_column(str(value)) for name, value in (initial or {}).items()}
@@ -226,9 +226,10 @@ RECEIPTS: Final = Stored(changes.ReceiptRow, schema.receipts)
 NODES: Final = Stored(changes.NodeRow, schema.pubsub_nodes)
 ITEMS: Final = Stored(changes.ItemRow, schema.pubsub_items)
 SUBSCRIBERS: Final = Stored(changes.SubscriberRow, schema.pubsub_subscribers)
+PUSHES: Final = Stored(changes.PushRow, schema.pushes)
 
 FORGETTING: Final = Forgetting(
-    schema.credentials, schema.roster, schema.blocks, schema.account_data, schema.reads
+    schema.credentials, schema.roster, schema.blocks, schema.account_data, schema.reads, schema.pushes
 )
 
 STORED: Final[dict[type[changes.Change], Put]] = {
@@ -254,6 +255,7 @@ STORED: Final[dict[type[changes.Change], Put]] = {
             NODES,
             ITEMS,
             SUBSCRIBERS,
+            PUSHES,
         )
     },
 }

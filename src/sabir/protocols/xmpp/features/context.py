@@ -19,7 +19,7 @@ from sabir.core.errors import Refusal
 from sabir.core.model.actor import Account, Actor
 from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import Event
-from sabir.core.ports import Session
+from sabir.core.ports import Session, Waker
 from sabir.core.services import Services
 from sabir.protocols.xmpp.config import XmppConfig
 from sabir.protocols.xmpp.errors import StanzaError
@@ -74,6 +74,10 @@ class Place:
     """Names of the accounts that may administer the server."""
     contacts: Mapping[str, Sequence[str]]
     """URIs of those who are responsible, by what for (XEP-0157 §3)."""
+    push_domain: str
+    """The address of the push service that is part of this server."""
+    waker: Waker | None
+    """Reaches devices through the services of their makers; None where that is switched off."""
     dialogues: Dialogues
     """Commands under way (XEP-0050)."""
     capabilities: Capabilities

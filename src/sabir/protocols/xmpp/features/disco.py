@@ -41,6 +41,7 @@ ACCOUNT: Final[tuple[str, ...]] = (
     "urn:xmpp:mam:2",
     "urn:xmpp:mam:2#extended",
     "urn:xmpp:ping",
+    "urn:xmpp:push:0",
     "urn:xmpp:sid:0",
     "vcard-temp",
     *discovering.FEATURES,
@@ -83,7 +84,10 @@ def items(context: Context, iq: Iq) -> None:
     if node == COMMANDS and _is_server(context, iq):
         listed = commands.items(context, context.place.domain, commands.COMMANDS)
     elif _is_server(context, iq):
-        listed = f"<item{attribute('jid', context.place.rooms_domain)} name='Rooms'/>"
+        place = context.place
+        listed = f"<item{attribute('jid', place.rooms_domain)} name='Rooms'/>"
+        if place.waker is not None:
+            listed += f"<item{attribute('jid', place.push_domain)} name='Push'/>"
     elif node:
         discovering.items(context, iq, node)
         return

@@ -148,6 +148,10 @@ class Management:
             or self._queued_bytes >= OVERFULL * self._max_bytes
         )
 
+    def latest(self) -> int:
+        """Return the highest log number among what the client has not acknowledged, or 0."""
+        return max([seq for _, _, _, seq in self._queue], default=0)
+
     def unacknowledged(self) -> list[bytes]:
         """Return the stanzas that the client has not acknowledged, oldest first."""
         return [before + between + after for before, between, after, _ in self._queue]

@@ -15,8 +15,9 @@ from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, prepare_resource
 from sabir.protocols.xmpp.machine import Machine, Management
 from sabir.protocols.xmpp.machine.management import encode_failed
 from sabir.protocols.xmpp.machine.sasl2 import UPGRADES, encode_bound, encode_token
-from sabir.protocols.xmpp.session.client import Client, Link
+from sabir.protocols.xmpp.session.client import Client
 from sabir.protocols.xmpp.session.hub import Hub
+from sabir.protocols.xmpp.session.link import Link
 from sabir.protocols.xmpp.session.logins import Logins
 from sabir.protocols.xmpp.translate import timestamp
 from sabir.protocols.xmpp.types import (

@@ -36,13 +36,14 @@ from sabir.gateway.contract import Counters, Turnstile
 from sabir.net.connection import Connection
 from sabir.protocols.xmpp.codec import attribute, encode_error_reply, encode_reply
 from sabir.protocols.xmpp.errors import StanzaError, StreamCondition, StreamError, stanza_error_for
-from sabir.protocols.xmpp.features import blocking, chat, muc, presence, roster
+from sabir.protocols.xmpp.features import blocking, chat, muc, presence, push, roster
 from sabir.protocols.xmpp.features.commands import administration
 from sabir.protocols.xmpp.features.context import Outcome, Place, Ticket
 from sabir.protocols.xmpp.features.pubsub import notifying
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.machine import Management
 from sabir.protocols.xmpp.machine.management import REQUEST
+from sabir.protocols.xmpp.session.link import Link
 from sabir.protocols.xmpp.session.routing import route
 from sabir.protocols.xmpp.types import Stanza
 from sabir.wire.xml import escape_attribute
@@ -53,17 +54,6 @@ MAX_KEPT_BYTES: Final = 1 << 20
 """The same in bytes, of those that carry stanzas of others."""
 
 _NOTHING_WANTED: Final[frozenset[str]] = frozenset()
-
-
-class Link:
-    """The stream that carries a client at the moment."""
-
-    __slots__ = ("connection", "fail")
-
-    def __init__(self, connection: Connection, fail: Callable[[StreamError], None]) -> None:
-        self.connection: Connection = connection
-        self.fail: Callable[[StreamError], None] = fail
-        """Ends the stream."""
 
 
 class _Ticket:
@@ -113,6 +103,8 @@ class Client:
         self._behind: bool = False
         """Events come late, from the log."""
         self._inactive: bool = False
+        self._asleep: bool = False
+        """Nobody looks, or its stream broke: it is to be woken by other means (XEP-0357)."""
         self.forgotten: Callable[[], object] = _nothing
         """Called once it is over."""
         self._unsettled: list[Callable[[], None]] = []
@@ -148,6 +140,7 @@ class Client:
     def set_active(self, active: bool) -> None:
         """Hold back what can wait while nobody looks (XEP-0352 §4)."""
         self._inactive = not active
+        self._note_sleep()
         if active:
             self._show_kept_presences()
 
@@ -265,6 +258,8 @@ class Client:
 
     def deliver(self, conversation: Conversation, event: Event) -> None:
         """See `Session.deliver`."""
+        if self._asleep:
+            self.place.services.pushes.slept_through(self, conversation, event)
         if conversation.is_room:
             if self.joining and conversation.id in self.joining:
                 self.joining[conversation.id].append(event)
@@ -362,10 +357,19 @@ class Client:
             self.place.services.devices.delivered(self.account, seq)
         self.catch_up()
 
+    def detach(self) -> None:
+        """Wait for another stream: this one broke. What its client may not have got is reason to wake it."""
+        self.link = None
+        self.absences += 1
+        self._note_sleep()
+        if self.management is not None:
+            push.wake_for(self, self.management.latest())
+
     def attach(self, link: Link) -> None:
         """Go on over another stream (XEP-0198 §5)."""
         self.link = link
         self._inactive = False
+        self._note_sleep()
         self._show_kept_presences()
         self.catch_up()
 
@@ -380,6 +384,7 @@ class Client:
             return
         self.is_over = True
         self.link = None
+        self.place.services.pushes.woke_up(self)
         self.forgotten()
         self._tell_settled()
 
@@ -392,6 +397,14 @@ class Client:
             effect()
         else:
             self._turnstile.run(effect)
+
+    def _note_sleep(self) -> None:
+        asleep = self._inactive or self.link is None
+        if asleep and not self._asleep:
+            self.place.services.pushes.fell_asleep(self)
+        elif self._asleep and not asleep:
+            self.place.services.pushes.woke_up(self)
+        self._asleep = asleep
 
     def _tell_settled(self) -> None:
         if self.is_over or self.management is None or self.management.is_settled:

@@ -34,8 +34,7 @@ class Hub:
 
     def hibernate(self, client: Client) -> None:
         """Keep a client whose stream broke for a while."""
-        client.link = None
-        client.absences += 1
+        client.detach()
         absence = client.absences
         self.environment.services.scheduler.later(
             self.config.resume_s * 1000, lambda: self._give_up(client, absence)

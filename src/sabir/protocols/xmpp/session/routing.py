@@ -9,7 +9,7 @@ from sabir.protocols.xmpp.errors import (
     Refused,
     stanza_error_for,
 )
-from sabir.protocols.xmpp.features import chat, muc, ping, presence
+from sabir.protocols.xmpp.features import chat, muc, ping, presence, push
 from sabir.protocols.xmpp.features.context import Context, Iq
 from sabir.protocols.xmpp.features.table import TABLE
 from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, parse_jid_bytes
@@ -71,6 +71,8 @@ def _iq(context: Context, stanza: Stanza, to: Jid | None) -> None:
     place = context.place
     if to is not None and to.domain == place.rooms_domain:
         muc.take_iq(context, iq)
+    elif to is not None and to.domain == place.push_domain:
+        push.take_iq(context, iq)
     elif to is not None and to.domain != place.domain:
         raise Refused(REMOTE_SERVER_NOT_FOUND)
     elif to is not None and to.local and to.resource:

@@ -1,0 +1,35 @@
+"""Settings of waking devices that are not connected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushConfig:
+    """Waking devices that are not connected, through the services of their makers."""
+
+    sender: bool = False
+    """Services are told who wrote."""
+    body: bool = False
+    """Services are told what was written, unless it is encrypted."""
+    contact: str = ""
+    """Where the operators of push services may complain, such as `mailto:ada@example.org`. Empty stands for the mailbox
+    `xmpp` of `server.domain`."""
+    private_addresses: bool = False
+    """Push services may be in your own network. Otherwise a device cannot make the server connect to
+    addresses that are not public."""
+    fcm_account: Path | None = None
+    """The service account of Firebase Cloud Messaging, a JSON file; without it there is no FCM."""
+    fcm_url: str = "https://fcm.googleapis.com"
+    """Where FCM is."""
+    timeout_s: int = 20
+    """Seconds that a service may take to answer."""
+
+    def __post_init__(self) -> None:
+        """Check what a type cannot say."""
+        if self.contact and not self.contact.startswith(("mailto:", "https:")):
+            raise ValueError("contact: begins with mailto: or https:")
+        if self.timeout_s < 1:
+            raise ValueError("timeout_s: must be at least 1")
