@@ -106,11 +106,14 @@ class Follower:
     busy: Callable[[], bool] = lambda: False
 
     def read(self) -> None:
-        self.store.follow(self.seen[-1].seq if self.seen else 0, 256, self._took)
+        # Whoever was busy when this was asked may have written since.
+        was_busy = self.busy()
+        after_seq = self.seen[-1].seq if self.seen else 0
+        self.store.follow(after_seq, 256, lambda events: self._took(events, was_busy=was_busy))
 
-    def _took(self, events: list[Event]) -> None:
+    def _took(self, events: list[Event], *, was_busy: bool) -> None:
         self.seen += events
-        if events or self.busy():
+        if events or was_busy:
             self.read()
 
 

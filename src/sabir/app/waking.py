@@ -29,5 +29,5 @@ def waking(data: Path, settings: Settings, clock: Clock) -> Services:
         ssl.create_default_context(), timeout_s=push.timeout_s, private_addresses=push.private_addresses
     )
     vapid = Vapid(kept_key(data), push.contact or f"mailto:xmpp@{settings.server.domain}", now_s)
-    fcm = None if push.fcm_account is None else Fcm(push.fcm_account, push.fcm_url, poster, now_s)
+    fcm = None if not push.fcm_account else Fcm(Path(push.fcm_account), push.fcm_url, poster, now_s)
     return Services(poster, vapid, fcm)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +19,8 @@ class PushConfig:
     private_addresses: bool = False
     """Push services may be in your own network. Otherwise a device cannot make the server connect to
     addresses that are not public."""
-    fcm_account: Path | None = None
-    """The service account of Firebase Cloud Messaging, a JSON file; without it there is no FCM."""
+    fcm_account: str = ""
+    """The service account of Firebase Cloud Messaging, a JSON file; without one there is no FCM."""
     fcm_url: str = "https://fcm.googleapis.com"
     """Where FCM is."""
     timeout_s: int = 20
