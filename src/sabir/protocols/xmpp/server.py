@@ -18,6 +18,7 @@ from sabir.protocols.xmpp.features.capabilities import KnownCapabilities
 from sabir.protocols.xmpp.features.chat import PROTOCOL
 from sabir.protocols.xmpp.features.context import Place
 from sabir.protocols.xmpp.features.dialogues import Dialogues
+from sabir.protocols.xmpp.features.pubsub import bookmarks
 from sabir.protocols.xmpp.framing import declared
 from sabir.protocols.xmpp.session import Hub, Stream
 from sabir.protocols.xmpp.translate import XmppTranslator
@@ -51,6 +52,7 @@ class XmppFrontEnd:
             capabilities=KnownCapabilities(),
         )
         self._hub = Hub(config, environment, place, self.counters, secrets.token_bytes, bind(log))
+        environment.services.pubsub.observers.append(bookmarks.observer(place))
         environment.services.contents.register(PROTOCOL, XmppTranslator())
         environment.services.pushes.gateways[PROTOCOL] = push.Gateway(
             place, with_sender=environment.push_sender

@@ -4,7 +4,7 @@ A presence names a hash (`caps_hash`). One client that names a hash nobody has n
 for; if the answer has that hash it holds for all who name it (XEP-0115 §5.4), else for the one who answered only.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from sabir.core.model.changes import ItemRow
@@ -13,6 +13,7 @@ from sabir.protocols.xmpp.codec import attribute, element_of
 from sabir.protocols.xmpp.features import caps_hash
 from sabir.protocols.xmpp.features.caps_hash import Claim
 from sabir.protocols.xmpp.features.context import Context
+from sabir.protocols.xmpp.features.pubsub import bookmarks
 from sabir.protocols.xmpp.features.pubsub.notifying import show_last
 from sabir.protocols.xmpp.types import Stanza
 
@@ -138,5 +139,9 @@ def _take(context: Context, interests: frozenset[str]) -> None:
         show_last(context, _last(context, added))
 
 
-def _last(context: Context, names: frozenset[str]) -> Iterable[tuple[Node, ItemRow]]:
-    return context.place.services.pubsub.last_items(context.actor, names) if names else ()
+def _last(context: Context, names: frozenset[str]) -> Iterator[tuple[Node, ItemRow]]:
+    if not names:
+        return
+    yield from context.place.services.pubsub.last_items(context.actor, names)
+    if bookmarks.OLD in names:
+        yield from bookmarks.last(context.place, context.account)

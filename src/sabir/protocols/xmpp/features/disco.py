@@ -9,7 +9,7 @@ from sabir.protocols.xmpp.features.commands import requests as commands
 from sabir.protocols.xmpp.features.commands.execution import NAMESPACE as COMMANDS
 from sabir.protocols.xmpp.features.context import Context, Iq
 from sabir.protocols.xmpp.features.forms import Field
-from sabir.protocols.xmpp.features.pubsub import discovering
+from sabir.protocols.xmpp.features.pubsub import bookmarks, discovering
 
 INFO: Final = "http://jabber.org/protocol/disco#info"
 SERVER_INFO: Final = "http://jabber.org/network/serverinfo"
@@ -36,6 +36,7 @@ SERVER: Final[tuple[str, ...]] = (
 ACCOUNT: Final[tuple[str, ...]] = (
     INFO,
     ITEMS,
+    "jabber:iq:private",
     "jabber:iq:last",
     "jabber:iq:roster",
     "urn:xmpp:mam:2",
@@ -45,6 +46,7 @@ ACCOUNT: Final[tuple[str, ...]] = (
     "urn:xmpp:sid:0",
     "vcard-temp",
     *discovering.FEATURES,
+    *bookmarks.FEATURES,
 )
 """What an account answers."""
 

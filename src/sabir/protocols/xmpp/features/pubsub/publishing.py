@@ -26,7 +26,7 @@ _MANY: Final = pubsub_error(ErrorType.MODIFY, "bad-request", "max-items-exceeded
 _INVALID: Final = pubsub_error(ErrorType.MODIFY, "bad-request", "invalid-payload")
 _PAYLOAD_REQUIRED: Final = pubsub_error(ErrorType.MODIFY, "bad-request", "payload-required")
 _ITEM_FORBIDDEN: Final = pubsub_error(ErrorType.MODIFY, "bad-request", "item-forbidden")
-_DIFFERS: Final = pubsub_error(ErrorType.CANCEL, "conflict", "precondition-not-met")
+DIFFERS: Final = pubsub_error(ErrorType.CANCEL, "conflict", "precondition-not-met")
 
 
 def publish(context: Context, iq: Iq, element: Element) -> None:
@@ -57,7 +57,7 @@ def _fields(context: Context, iq: Iq) -> dict[str, object]:
     except Refused as refused:
         if refused.error is BAD_REQUEST:
             raise
-        raise Refused(_DIFFERS) from None  # XEP-0060 §7.1.5: what cannot be met is not met
+        raise Refused(DIFFERS) from None  # XEP-0060 §7.1.5: what cannot be met is not met
     return fields or {}
 
 

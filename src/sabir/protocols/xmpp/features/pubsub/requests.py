@@ -5,8 +5,8 @@ from typing import Final
 
 from sabir.protocols.xmpp.errors import BAD_REQUEST, FEATURE_NOT_IMPLEMENTED, Refused, StanzaError
 from sabir.protocols.xmpp.features.context import Context, Iq
-from sabir.protocols.xmpp.features.pubsub import owning, publishing, reading, subscribing
-from sabir.protocols.xmpp.features.pubsub.names import NAMESPACE, OWNER, unsupported
+from sabir.protocols.xmpp.features.pubsub import bookmarks, owning, publishing, reading, subscribing
+from sabir.protocols.xmpp.features.pubsub.names import NAMESPACE, OWNER, owner_of, unsupported
 from sabir.wire.xml import Element
 
 Handler = Callable[[Context, Iq, Element], None]
@@ -54,6 +54,8 @@ def _answer(context: Context, iq: Iq, handlers: dict[tuple[str, str], Handler]) 
         raise Refused(BAD_REQUEST)
     # What else a request has beside its first element (publish-options, configure) is read by its handler.
     handler = handlers.get((iq.payload.namespace, children[0].name))
+    if children[0].get("node") == bookmarks.OLD and owner_of(context, iq) is context.actor:
+        handler = bookmarks.REQUESTS.get((children[0].name, iq.is_set), handler)
     if handler is None or children[0].namespace != iq.payload.namespace:
         raise Refused(_LEFT_OUT.get(children[0].name, FEATURE_NOT_IMPLEMENTED))
     handler(context, iq, children[0])
