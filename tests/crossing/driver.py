@@ -120,6 +120,12 @@ class Driver(Protocol):
     async def emote(self, where: Where, text: str) -> None:
         """Write what one does, as `/me`."""
 
+    async def mention(self, where: Where, name: str, text: str) -> None:
+        """Write `name: text`, so that `name` is told of it."""
+
+    async def say_in_thread(self, where: Where, thread: str, text: str) -> None:
+        """Write a message of a thread."""
+
     async def reply(self, where: Where, target: str, text: str) -> None:
         """Answer a message."""
 

@@ -359,6 +359,12 @@ class IrcDriver:
     async def emote(self, where: Where, text: str) -> None:
         await self._write(where, f"\x01ACTION {text}\x01", text, {})
 
+    async def mention(self, where: Where, name: str, text: str) -> None:
+        await self.say(where, f"{name}: {text}")
+
+    async def say_in_thread(self, where: Where, thread: str, text: str) -> None:
+        raise NotImplementedError("there are no threads")
+
     async def reply(self, where: Where, target: str, text: str) -> None:
         await self._write(where, text, text, {"+reply": self._ids[where][target]})
 

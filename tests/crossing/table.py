@@ -169,6 +169,14 @@ async def _retract_reply(scene: Scene) -> None:
     await scene.writer.retract(scene.where, "no")
 
 
+async def _mention(scene: Scene) -> None:
+    await scene.writer.mention(scene.where, READER, "look at this")
+
+
+async def _say_in_thread(scene: Scene) -> None:
+    await scene.writer.say_in_thread(scene.where, "plans", "what about cats")
+
+
 async def _say_strongly(scene: Scene) -> None:
     await scene.writer.say_strongly(scene.where, "this is ", "really", " it")
 
@@ -324,6 +332,19 @@ ROWS: Final = (
         {PLAIN: NOTHING},
         beyond=NO_TAGS,
         asked=("any news?",),
+    ),
+    Row(
+        "mention",
+        _mention,
+        (Said(WRITER, "bob: look at this"),),
+        {"xmpp": (Said(WRITER, "bob: look at this", mentions=("bob",)),)},
+    ),
+    Row(
+        "thread",
+        _say_in_thread,
+        (Said(WRITER, "what about cats"),),
+        {"xmpp": (Said(WRITER, "what about cats", thread="plans"),)},
+        beyond=frozenset(("irc", PLAIN)),
     ),
     Row("bold", _say_strongly, (Said(WRITER, "this is *really* it"),)),
     Row(

@@ -23,6 +23,8 @@ class Said:
     reply_to: str = ""
     emote: bool = False
     notice: bool = False
+    mentions: tuple[str, ...] = ()
+    thread: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ FALLBACK: Final = "{urn:xmpp:fallback:0}"
 FORWARD: Final = "{urn:xmpp:forward:0}"
 MAM: Final = "{urn:xmpp:mam:2}"
 MARKERS: Final = "{urn:xmpp:chat-markers:0}"
+MENTIONS: Final = "{urn:xmpp:mentions:0}"
+OCCUPANT: Final = "{urn:xmpp:occupant-id:0}"
 MODERATE: Final = "{urn:xmpp:message-moderate:1}"
 MUC_USER: Final = "{http://jabber.org/protocol/muc#user}"
 REACTIONS: Final = "{urn:xmpp:reactions:0}"
@@ -58,6 +60,7 @@ class Reader:
         self.message_ids: dict[tuple[Where, str], str] = {}
         self.stanza_ids: dict[tuple[Where, str], str] = {}
         self._reactions: dict[tuple[Where, str, str], set[str]] = defaultdict(set)
+        self.occupants: dict[tuple[Where, str], str] = {}
 
     def place(self, message: ET.Element) -> tuple[Where, str]:
         """Return the conversation of `message` and the name of its author."""
@@ -115,7 +118,18 @@ class Reader:
             self.stanza_ids[where, text] = stanza_id.get("id", "")
         for one in ids - {""}:
             self._texts[where, one] = text
-        return Said(author, text, target, emote, message.get("type") == "headline")
+        notice = message.get("type") == "headline"
+        thread = message.findtext(f"{CLIENT}thread") or ""
+        return Said(author, text, target, emote, notice, self._mentions(where, message), thread)
+
+    def _mentions(self, where: Where, message: ET.Element) -> tuple[str, ...]:
+        body = message.findtext(f"{CLIENT}body") or ""
+        names: list[str] = []
+        for mention in message.iter(f"{MENTIONS}mention"):
+            name = self.occupants.get((where, mention.get("occupantid", "")), "?")
+            assert body[int(mention.get("begin", "")) : int(mention.get("end", ""))] == name
+            names.append(name)
+        return tuple(names)
 
     def _differences(self, where: Where, author: str, reactions: ET.Element) -> list[Observation]:
         target = reactions.get("id", "")
@@ -230,6 +244,8 @@ class XmppDriver:
             return
         where = Where(bare.partition("@")[0])
         codes = {status.get("code") for status in presence.iter(f"{MUC_USER}status")}
+        if (occupant := presence.find(f"{OCCUPANT}occupant-id")) is not None:
+            self._reader.occupants[where, occupant.get("id", "")] = nick
         if presence.get("type") == "unavailable":
             self._names[where].discard(nick)
             self.inbox.put(where, _farewell(presence, nick, codes))
@@ -268,6 +284,14 @@ class XmppDriver:
 
     async def emote(self, where: Where, text: str) -> None:
         await self._write(where, f"/me {text}", text)
+
+    async def mention(self, where: Where, name: str, text: str) -> None:
+        ids = [id_ for (place, id_), nick in self._reader.occupants.items() if (place, nick) == (where, name)]
+        mark = f"<mention xmlns='urn:xmpp:mentions:0' begin='0' end='{len(name)}' occupantid='{ids[0]}'/>"
+        await self._write(where, f"{name}: {text}", f"{name}: {text}", mark)
+
+    async def say_in_thread(self, where: Where, thread: str, text: str) -> None:
+        await self._write(where, text, text, f"<thread>{thread}</thread>")
 
     async def reply(self, where: Where, target: str, text: str) -> None:
         # XEP-0461 §3.1: the quote is for clients that know no replies, and is marked as such.

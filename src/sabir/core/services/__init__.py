@@ -23,6 +23,7 @@ from sabir.core.services.history import History
 from sabir.core.services.invitations import Invitations
 from sabir.core.services.messaging import Messaging
 from sabir.core.services.moderation import Moderation
+from sabir.core.services.people import People
 from sabir.core.services.presence import Presences
 from sabir.core.services.pubsub import Pubsub
 from sabir.core.services.pushes import Pushes
@@ -54,6 +55,7 @@ class Services:
     invitations: Invitations
     messaging: Messaging
     moderation: Moderation
+    people: People
     presences: Presences
     pubsub: Pubsub
     pushes: Pushes
@@ -123,6 +125,7 @@ def assemble(
         invitations=Invitations(log, rooms, moderation, signals),
         messaging=Messaging(log, directory, delivery, store, policy, posts),
         moderation=moderation,
+        people=People(directory, rooms, domain),
         presences=presences,
         pubsub=Pubsub(log, directory, sessions, store, presences, shelves, policy, signals),
         pushes=pushes,

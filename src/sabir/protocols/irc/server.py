@@ -46,7 +46,7 @@ class IrcFrontEnd:
             secret=environment.secret,
             plain_logins=environment.plain_logins,
         )
-        environment.services.contents.register(PROTOCOL, IrcTranslator())
+        environment.services.contents.register(PROTOCOL, IrcTranslator(environment.services.people))
 
     def doors(self) -> Sequence[Door]:
         """See `FrontEnd.doors`."""

@@ -53,7 +53,7 @@ class XmppFrontEnd:
         )
         self._hub = Hub(config, environment, place, self.counters, secrets.token_bytes, bind(log))
         environment.services.pubsub.observers.append(bookmarks.observer(place))
-        environment.services.contents.register(PROTOCOL, XmppTranslator())
+        environment.services.contents.register(PROTOCOL, XmppTranslator(environment.services.people))
         environment.services.pushes.gateways[PROTOCOL] = push.Gateway(
             place, with_sender=environment.push_sender
         )

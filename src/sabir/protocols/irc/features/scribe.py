@@ -1,5 +1,6 @@
 """Writes events of the log as IRC lines. One scribe serves all connections, and shares what it wrote."""
 
+from collections.abc import Callable
 from typing import Final
 
 from sabir.core.model.actor import Actor
@@ -90,7 +91,7 @@ class Scribe:
                 return b""
             text = f":{scene.source} TOPIC {scene.target} :{topic_text(event)}"
             return plain_line(sender_tags(event.at_ms, scene.account, variant), text)
-        said = self._said(event)
+        said = self._said(conversation, event)
         if said is None:
             return b""
         quote = None if variant & TAGS else self._quote(event)
@@ -106,11 +107,11 @@ class Scribe:
                 return []
             text = f":{scene.source} TOPIC {scene.target} :{topic_text(event)}"
             return [(sender_tags(event.at_ms, scene.account, variant), text)]
-        said = self._said(event)
+        said = self._said(conversation, event)
         if said is None:
             return []
         if event.kind == Kind.MESSAGE:
-            said = self._as_it_reads_now(event, said, page)
+            said = self._as_it_reads_now(conversation, event, said, page)
         quote = None if variant & TAGS else self._quote(event)
         batched = batch_rows(event, said, scene, variant, event.event_id.hex()[-12:])
         return batched or rows_of(event, said, scene, variant, quote, self._most_lines)
@@ -151,8 +152,20 @@ class Scribe:
         actor = self._directory.actor(event.actor_id)
         return Scene(self.mask_of(actor), self.account_of(actor), self.target(conversation, event.actor_id))
 
-    def _said(self, event: Event) -> Said | None:
-        return said_of(event, None if event.protocol == PROTOCOL else self._contents.of(event))
+    def _said(self, conversation: Conversation, event: Event) -> Said | None:
+        if event.protocol == PROTOCOL:
+            return said_of(event, None)
+        return said_of(event, self._contents.of(event), self._names(conversation))
+
+    def _names(self, conversation: Conversation) -> Callable[[str, str], str]:
+        """Return what says how people of a conversation are called here, whatever a message calls them."""
+
+        def name(label: str, uri: str) -> str:
+            actor = self._services.people.of_uri(conversation, uri)
+            nick = "" if actor is None else nick_of(actor)
+            return label if nick.casefold() in label.casefold() else nick
+
+        return name
 
     def _quote(self, event: Event) -> Quote | None:
         """Return what a message answers, for readers without tags."""
@@ -167,7 +180,7 @@ class Scribe:
         shown = target if latest is None or latest.erased else latest
         return Quote(nick_of(self._directory.actor(target.actor_id)), plain_text(self._contents.of(shown)))
 
-    def _as_it_reads_now(self, event: Event, said: Said, page: Page) -> Said:
+    def _as_it_reads_now(self, conversation: Conversation, event: Event, said: Said, page: Page) -> Said:
         """Return `said` with the text of its last edit."""
         edits = [row.seq for row in page.relations.get(event.seq, []) if row.kind == Kind.EDIT]
         latest = self._history.at(max(edits)) if edits else None
@@ -176,5 +189,5 @@ class Scribe:
         if latest.protocol == PROTOCOL:
             newer = from_native(latest.native)
         else:
-            newer = said_of_message(self._contents.of(latest))
+            newer = said_of_message(self._contents.of(latest), self._names(conversation))
         return Said(said.tags, said.command, newer.pieces)

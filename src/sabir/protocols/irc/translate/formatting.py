@@ -1,8 +1,11 @@
 """Formatting codes of IRC (https://modern.ircdocs.horse/formatting) to plain text and Markdown, and back."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
+
+from sabir.core.model.mentions import is_mention
 
 BOLD: Final = "\x02"
 ITALIC: Final = "\x1d"
@@ -105,26 +108,32 @@ def _add_run(out: list[str], run: str, style: _Style) -> None:
     out.append(f"{before}{core}{after}")
 
 
-def from_markdown(source: str) -> str:
+Name = Callable[[str, str], str]
+"""Says how somebody is called whom a link (label, target) is about."""
+
+
+def from_markdown(source: str, name: Name = lambda label, _: label) -> str:
     """Return Markdown's inline marks as formatting codes; what is a block stays as it reads."""
     out: list[str] = []
     at = 0
     for found in _MARKDOWN.finditer(source):
         out.append(source[at : found.start()])
-        out.append(_code_for(found, source))
+        out.append(_code_for(found, source, name))
         at = found.end()
     out.append(source[at:])
     return "".join(out)
 
 
-def _code_for(found: re.Match[str], source: str) -> str:
+def _code_for(found: re.Match[str], source: str, name: Name) -> str:
     if found["escaped"] is not None:
         return found["escaped"]
     if found["code"] is not None:
         return f"{MONOSPACE}{found['code'][1:-1]}{MONOSPACE}"
     if found["link"] is not None:
         label, link = found["label"], found["link"]
-        return label if link.startswith(("mimi:", "#", "cid:")) or link in label else f"{label} ({link})"
+        if is_mention(link):
+            return name(label, link)
+        return label if link.startswith(("#", "cid:")) or link in label else f"{label} ({link})"
     mark = found.group()
     if not _is_mark(found, source):
         return mark

@@ -13,7 +13,7 @@ from sabir.core.model.plain import media_type, plain_text, reactions
 from sabir.protocols.irc.codec.lines import MAX_TEXT_BYTES, clip, split_text, without_breaks
 from sabir.protocols.irc.codec.tags import escape
 from sabir.protocols.irc.translate.accept import DRAFT_REPLY, EDIT, REACT, REPLY, UNREACT, msgid_of
-from sabir.protocols.irc.translate.formatting import as_spoiler, from_markdown
+from sabir.protocols.irc.translate.formatting import Name, as_spoiler, from_markdown
 from sabir.protocols.irc.translate.native import Pieces, Said, from_native
 from sabir.protocols.irc.types.capabilities import (
     ACCOUNT_TAG,
@@ -32,6 +32,10 @@ REDACTIONS: Final = 16
 
 REMOVED: Final = 32
 """The flag of an event that takes a reaction back (`core.services.messaging.REMOVED`)."""
+
+
+def _as_written(label: str, uri: str) -> str:
+    return label
 
 
 def variant_of(caps: int) -> int:
@@ -67,15 +71,18 @@ class Quote:
         self.text = text
 
 
-def said_of(event: Event, content: Content | None) -> Said | None:
-    """Return what IRC says for `event`: its own form, or one made of `content`; None: it has no words."""
+def said_of(event: Event, content: Content | None, name: Name = _as_written) -> Said | None:
+    """Return what IRC says for `event`: its own form, or one made of `content`; None: it has no words.
+
+    `name` says how people are called here, for mentions.
+    """
     if content is None:
         said = from_native(event.native)
         return _edited(said, event) if event.kind == Kind.EDIT else said
     if event.kind == Kind.MESSAGE:
-        return said_of_message(content)
+        return said_of_message(content, name)
     if event.kind == Kind.EDIT:
-        return _edited(said_of_message(content), event)
+        return _edited(said_of_message(content, name), event)
     if event.kind == Kind.REACTION:
         return _reaction(event, content)
     if event.kind == Kind.DELETE:
@@ -227,9 +234,9 @@ def _pieces(said: Said, scene: Scene, variant: int, quote: Quote | None, most_li
     return tuple(pieces)
 
 
-def said_of_message(content: Content) -> Said:
+def said_of_message(content: Content, name: Name = _as_written) -> Said:
     """Return a message as IRC says it, without regard to edits."""
-    text = _rich_text(content)
+    text = _rich_text(content, name)
     if words.FORWARD in content.extensions:
         text = f"[forwarded] {text}"
     if words.SPOILER in content.extensions:
@@ -244,12 +251,12 @@ def said_of_message(content: Content) -> Said:
     return Said(tags, command, tuple([(without_breaks(line), False) for line in lines]) or (("", False),))
 
 
-def _rich_text(content: Content) -> str:
+def _rich_text(content: Content, name: Name) -> str:
     """Return the text with formatting codes if it is given in Markdown, else the best plain text."""
     source = _markdown(content.body)
     if source is None or words.encryption_scheme(content) is not None:
         return plain_text(content)
-    return from_markdown(source)
+    return from_markdown(source, name)
 
 
 def _markdown(part: Part) -> str | None:

@@ -1,11 +1,14 @@
 """What people said in other protocols, with what their messages are about looked up in the log."""
 
+import msgspec
+
+from sabir.core.model.content import Content
 from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import ENCRYPTED, Event, Kind
 from sabir.core.model.plain import plain_text
 from sabir.core.services import Services
 from sabir.protocols.xmpp.features.context import Place
-from sabir.protocols.xmpp.translate import Rendered, Target, origin_of_native, render, stanza_id_of
+from sabir.protocols.xmpp.translate import Mentioned, Rendered, Target, origin_of_native, render, stanza_id_of
 
 
 def foreign(place: Place, conversation: Conversation, event: Event) -> Rendered:
@@ -15,7 +18,34 @@ def foreign(place: Place, conversation: Conversation, event: Event) -> Rendered:
     reactions: tuple[str, ...] = ()
     if event.kind == Kind.REACTION:
         reactions = tuple(services.messaging.reactions(event.target_seq, event.actor_id))
-    return render(event, services.contents.of(event), target, reactions)
+    content = _threaded(services, event, services.contents.of(event))
+    return render(event, content, target, reactions, lambda uri: _mentioned(place, conversation, uri))
+
+
+def _threaded(services: Services, event: Event, content: Content) -> Content:
+    """Return the content in the thread of what it answers: other protocols know answers only (XEP-0201 §4.2)."""
+    if content.topic_id or event.kind != Kind.MESSAGE or not event.target_seq:
+        return content
+    target = services.history.at(event.target_seq)
+    if target is None or target.erased or target.flags & ENCRYPTED:
+        return content
+    thread = services.contents.of(target).topic_id
+    return msgspec.structs.replace(content, topic_id=thread) if thread else content
+
+
+def _mentioned(place: Place, conversation: Conversation, uri: str) -> Mentioned | None:
+    """Return somebody whom a message mentions, as readers of the conversation know them."""
+    services = place.services
+    actor = services.people.of_uri(conversation, uri)
+    if actor is None:
+        return None
+    if not conversation.is_room:
+        return Mentioned(actor.name, "", f"{actor.name}@{place.domain}")
+    attendee = conversation.attendees.get(actor.id)
+    member = conversation.members.get(actor.id)
+    nick = attendee.nick if attendee is not None else member.nick if member is not None else actor.name
+    address = f"{conversation.name}@{place.rooms_domain}/{nick}"
+    return Mentioned(nick, services.rooms.occupant_id(conversation, actor), address)
 
 
 def target_of(place: Place, conversation: Conversation, event: Event) -> Target | None:

@@ -13,9 +13,10 @@ from sabir.protocols.xmpp.translate.native import (
     stanza_id_of,
     timestamp,
 )
-from sabir.protocols.xmpp.translate.render import Rendered, Target, render, tombstone
+from sabir.protocols.xmpp.translate.render import Mentioned, Rendered, Target, render, tombstone
 
 __all__ = [
+    "Mentioned",
     "Rendered",
     "Target",
     "XmppTranslator",

@@ -19,6 +19,8 @@ from sabir.core.model.content import (
 )
 from sabir.core.model.event import Event, Kind
 from sabir.core.services.messaging import REMOVED
+from sabir.core.services.people import People
+from sabir.protocols.xmpp.translate.mentions import mentions_in
 from sabir.protocols.xmpp.translate.native import element_of_native, event_id_of
 from sabir.wire.xml import Element
 
@@ -42,6 +44,9 @@ _MAX_EXPIRY_S: Final = 0xFFFFFFFF
 class XmppTranslator:
     """Derives the content of events that XMPP clients posted."""
 
+    def __init__(self, people: People) -> None:
+        self._people = people
+
     def content_of(self, event: Event) -> Content:
         """Return the content of `event`."""
         if event.kind == Kind.DELETE:
@@ -52,7 +57,7 @@ class XmppTranslator:
                 return words.unreaction(event.target_id, event.target_id)
             return words.reaction(event.target_id, event.relation_key)
         message = element_of_native(event.native)
-        found = content_of_message(message)
+        found = self._with_mentions(event, message, content_of_message(message))
         if event.kind == Kind.EDIT and event.target_id:
             found = words.edit(event.target_id, found)
             replied = _replied(message)
@@ -60,6 +65,27 @@ class XmppTranslator:
         if event.target_id and message.find("reply", REPLY) is not None:
             found = words.reply(event.target_id, found)
         return found
+
+    def _with_mentions(self, event: Event, message: Element, found: Content) -> Content:
+        """Return the content with the people whom its text is about as links; other content is what it was."""
+        body = found.body
+        conversation = self._people.conversation(event.conversation_id)
+        if conversation is None or not isinstance(body, SinglePart) or words.is_emote(found):
+            return found
+        text = message.child_text("body") or ""
+        said = body.content.decode(errors="replace")
+        removed = len(text) - len(said)
+        if body.content_type != words.PLAIN or not text.endswith(said):
+            return found
+        mentions = [
+            (begin - removed, end - removed, actor)
+            for begin, end, actor in mentions_in(self._people, conversation, message, text)
+        ]
+        rich = self._people.mentioning(said, mentions)
+        if rich is None:
+            return found
+        shown = words.markdown(rich, plain=said, language=body.language)
+        return msgspec.structs.replace(found, body=shown.body)
 
 
 def content_of_message(message: Element) -> Content:

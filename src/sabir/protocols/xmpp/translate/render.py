@@ -5,13 +5,14 @@ XMPP becomes text.
 """
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sabir.core.model import content as words
 from sabir.core.model.content import Content, ExternalPart, MultiPart, Part, PartSemantics, SinglePart
 from sabir.core.model.event import Event, Kind
+from sabir.core.model.mentions import Mention, converted
 from sabir.core.model.plain import media_type, plain_text
 from sabir.protocols.xmpp.translate.content import (
     EPHEMERAL,
@@ -25,6 +26,7 @@ from sabir.protocols.xmpp.translate.content import (
     SPOILER,
     URL_DATA,
 )
+from sabir.protocols.xmpp.translate.mentions import MENTIONS, REFERENCE
 from sabir.protocols.xmpp.translate.native import timestamp
 from sabir.protocols.xmpp.translate.styling import from_markdown
 from sabir.wire.xml import escape_attribute, escape_text
@@ -64,16 +66,31 @@ class Rendered:
     headline: bool = False
 
 
+class Mentioned(NamedTuple):
+    """Somebody as readers know them: the nick, the id in the room (or nothing), an address that may be seen."""
+
+    name: str
+    occupant_id: str
+    address: str
+
+
 def render(
-    event: Event, content: Content, target: Target | None = None, reactions: Iterable[str] = ()
+    event: Event,
+    content: Content,
+    target: Target | None = None,
+    reactions: Iterable[str] = (),
+    people: Callable[[str], Mentioned | None] = lambda uri: None,
 ) -> Rendered:
-    """Return what `event` says; `reactions` is the sender's whole set, where it changes one."""
+    """Return what `event` says.
+
+    `reactions` is the sender's whole set, where it changes one; `people` says whom the URI of a mention means.
+    """
     if target is not None:
         if event.kind == Kind.REACTION:
             return Rendered(_reactions(target, reactions))
         if event.kind == Kind.DELETE:
             return Rendered(_retraction(target))
-    text = _text(content)
+    text, mentions = _text(content, people)
     quote = ""
     about = ""
     if target is not None:
@@ -82,7 +99,9 @@ def render(
         elif content.in_reply_to is not None:
             quote = _quote(target.text)
             about = _reply(target, len(quote))
-    payload = f"<body>{escape_text(_sent(quote + text))}</body>{about}{_extensions(content)}"
+    body = _sent(quote + text)
+    mentioned = _mentions(mentions, len(body) - len(text), people)
+    payload = f"<body>{escape_text(body)}</body>{about}{mentioned}{_extensions(content)}"
     return Rendered(payload, words.is_notice(content))
 
 
@@ -131,11 +150,49 @@ def _quote(text: str) -> str:
     return "".join([f"> {line}\n" for line in lines])
 
 
-def _text(content: Content) -> str:
+def _text(content: Content, people: Callable[[str], Mentioned | None]) -> tuple[str, list[Mention]]:
     if words.encryption_scheme(content) is not None or words.is_delete(content):
-        return plain_text(content)
+        return plain_text(content), []
+    source = _mentioning(content.body)
+    if source is not None:
+
+        def name(label: str, uri: str) -> str:
+            found = people(uri)
+            return label if found is None or found.name.casefold() in label.casefold() else found.name
+
+        return converted(source, from_markdown, name)
     text = _part_text(content.body) or plain_text(content)
-    return f"/me {text}" if words.is_emote(content) else text  # XEP-0245 §3
+    return f"/me {text}" if words.is_emote(content) else text, []  # XEP-0245 §3
+
+
+def _mentioning(part: Part) -> str | None:
+    """Return the Markdown of a text with links to people, None for any other."""
+    if isinstance(part, MultiPart) and part.semantics is PartSemantics.CHOOSE_ONE:
+        return _mentioning(min(part.parts, key=_rank))
+    if isinstance(part, SinglePart) and media_type(part.content_type) == "text/markdown":
+        source = part.content.decode(errors="replace")
+        return source if "](mimi:" in source else None
+    return None
+
+
+def _mentions(mentions: Iterable[Mention], offset: int, people: Callable[[str], Mentioned | None]) -> str:
+    """Return the elements that say who is mentioned where (XEP-0513 §3.1, XEP-0372 §4.2)."""
+    parts: list[str] = []
+    for begin, end, uri in mentions:
+        found = people(uri)
+        if found is None:
+            continue
+        place = f" begin='{begin + offset}' end='{end + offset}'"
+        whom = (
+            f"occupantid='{found.occupant_id}'"
+            if found.occupant_id
+            else f"jid='{escape_attribute(found.address)}'"
+        )
+        parts.append(f"<mention xmlns='{MENTIONS}'{place} {whom}/>")
+        parts.append(
+            f"<reference xmlns='{REFERENCE}' type='mention'{place} uri='xmpp:{escape_attribute(found.address)}'/>"
+        )
+    return "".join(parts)
 
 
 def _part_text(part: Part) -> str:

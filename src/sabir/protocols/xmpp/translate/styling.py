@@ -1,7 +1,10 @@
 """Markdown (GFM-MIMI) as Message Styling (XEP-0393), which reads well where it is not understood."""
 
 import re
+from collections.abc import Callable
 from typing import Final
+
+from sabir.core.model.mentions import is_mention
 
 _FENCE: Final = re.compile(r"^(?P<mark>```|~~~)")
 _HEADING: Final = re.compile(r"^#{1,6} +(?P<title>.*?)(?: +#+)?$")
@@ -13,7 +16,11 @@ _INLINE: Final = re.compile(
 )
 
 
-def from_markdown(source: str) -> str:
+Name = Callable[[str, str], str]
+"""Says how somebody is called whom a link (label, target) is about."""
+
+
+def from_markdown(source: str, name: Name = lambda label, _: label) -> str:
     """Return `source` with the marks of XEP-0393 §5 in place of Markdown's; blocks are alike in both."""
     lines: list[str] = []
     fence = ""
@@ -27,29 +34,31 @@ def from_markdown(source: str) -> str:
             fence = found["mark"]
             lines.append("```" + line[3:])
         else:
-            lines.append(_line(line))
+            lines.append(_line(line, name))
     return "\n".join(lines)
 
 
-def _line(line: str) -> str:
+def _line(line: str, name: Name) -> str:
     heading = _HEADING.match(line)
     if heading is not None and heading["title"]:
-        return f"*{_inline(heading['title'])}*"
-    return _inline(line)
+        return f"*{_inline(heading['title'], name)}*"
+    return _inline(line, name)
 
 
-def _inline(source: str) -> str:
-    return _INLINE.sub(_replaced, source)
+def _inline(source: str, name: Name) -> str:
+    return _INLINE.sub(lambda found: _replaced(found, name), source)
 
 
-def _replaced(found: re.Match[str]) -> str:
+def _replaced(found: re.Match[str], name: Name) -> str:
     if found["escaped"] is not None:
         return found["escaped"]
     if found["code"] is not None:
         return found["code"]
     if found["link"] is not None:
         label, link = found["label"], found["link"]
-        return label if link.startswith(("mimi:", "#", "cid:")) or link in label else f"{label} ({link})"
+        if is_mention(link):
+            return name(label, link)
+        return label if link.startswith(("#", "cid:")) or link in label else f"{label} ({link})"
     if not _is_mark(found):
         return found.group()
     return "*" if found["bold"] is not None else "~" if found["strike"] is not None else "_"

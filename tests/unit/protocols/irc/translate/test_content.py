@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.core.fakes import World
 
 from sabir.core.model import content as words
 from sabir.core.model.content import Content
@@ -68,7 +69,9 @@ def test_words_become_content() -> None:
     assert words.is_unreaction(content_of("", f"{other};+draft/unreact=👍", "TAGMSG"))
     assert content_of("hi", "+reply=nonsense") == words.text("hi")
     assert words.SPOILER in content_of("\x0301,01boo\x03").extensions
-    assert IrcTranslator().content_of(event(Kind.DELETE, b"\nREDACT\n", target=ID)) == words.delete(ID)
+    assert IrcTranslator(World().services.people).content_of(
+        event(Kind.DELETE, b"\nREDACT\n", target=ID)
+    ) == words.delete(ID)
 
 
 def test_several_lines_are_one_text() -> None:

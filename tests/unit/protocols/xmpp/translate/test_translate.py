@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.core.fakes import World
 
 from sabir.core.model import content as words
 from sabir.core.model.content import Expiration, ExternalPart
@@ -51,7 +52,7 @@ def test_the_quote_of_a_reply_is_no_content() -> None:
         "<fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'><body start='0' end='7'/></fallback></message>"
     )
 
-    content = XmppTranslator().content_of(event(native, target=ID))
+    content = XmppTranslator(World().services.people).content_of(event(native, target=ID))
 
     assert plain_text(content) == "yes"
     assert content.in_reply_to == ID
