@@ -11,7 +11,7 @@ FROM_SOURCE := PYTHONPATH=src
 PATIENTLY := $(BIN)/python tools/patience.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test check fix bench docs citations clean FORCE
+.PHONY: help venv run test check fix fuzz bench docs citations clean FORCE
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +38,9 @@ fix: $(STAMPS)/libraries ## repair what a tool can repair
 	$(BIN)/ruff format .
 	$(FROM_SOURCE) $(BIN)/python -m tools.spec_table
 	$(FROM_SOURCE) $(BIN)/python -m tools.reference_pages
+
+fuzz: $(STAMPS)/libraries ## try the decoders with 658,000 mutated stanzas
+	$(FROM_SOURCE) $(BIN)/python -m pytest tests/fuzz --mutations 658000 $(ARGS)
 
 bench: venv ## measure Sabir beside other servers; ARGS="--quick" for a short run
 	$(BIN)/python -m bench $(ARGS)

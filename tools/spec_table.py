@@ -12,8 +12,8 @@ A `spec.toml` reads:
     status = "yes"              # yes, partial, planned or no
     note = ""                   # optional: what is missing, in words for an operator
 
-Run it without arguments to rewrite the marked parts of `README.md` and `docs/protocols/*.md`; with `--check`
-it only says whether they are up to date (exit 1 if not).
+Run it without arguments to rewrite the marked parts of `README.md` and `docs/protocols/*.md`, and the DOAP file; with
+`--check` it only says whether they are up to date (exit 1 if not).
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+
+from tools import compliance
 
 ROOT = Path(__file__).resolve().parent.parent
 STATUSES = ("yes", "partial", "planned", "no")
@@ -116,12 +118,18 @@ def main() -> int:
     found = protocols()
     pages = {ROOT / "README.md": overview(found)}
     pages |= {ROOT / f"docs/protocols/{p.package}.md": details(p) for p in found}
+    xmpp = next(protocol for protocol in found if protocol.package == "xmpp")
+    known = compliance.extensions(ROOT / "src/sabir/protocols/xmpp/xeps.toml")
+    pages[ROOT / "docs/protocols/xmpp-compliance.md"] = compliance.page(xmpp.sections, known)
+    texts = {
+        path: rewritten(path.read_text(encoding="utf-8"), table)
+        for path, table in pages.items()
+        if path.exists()
+    }
+    texts[ROOT / "docs/sabir.doap"] = compliance.doap(xmpp.sections, known)
     stale = []
-    for path, table in pages.items():
-        if not path.exists():
-            continue
-        old = path.read_text(encoding="utf-8")
-        new = rewritten(old, table)
+    for path, new in texts.items():
+        old = path.read_text(encoding="utf-8") if path.exists() else ""
         if new != old:
             stale.append(path.relative_to(ROOT))
             if "--check" not in sys.argv:
