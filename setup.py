@@ -46,6 +46,7 @@ COMPILED: tuple[str, ...] = (
     "src/sabir/net/limits.py",
     "src/sabir/net/listener.py",
     "src/sabir/net/runtime.py",
+    "src/sabir/net/sockets.py",
     "src/sabir/net/wheel.py",
     "src/sabir/protocols/irc/codec/lines.py",
     "src/sabir/protocols/irc/codec/names.py",

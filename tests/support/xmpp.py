@@ -14,9 +14,11 @@ from sabir.base.secret import Secret
 from sabir.core.policy import PolicyConfig
 from sabir.core.ports import Waker
 from sabir.core.services import assemble
-from sabir.gateway.contract import Environment, PublicAddress
+from sabir.gateway.contract import Door, Environment, PublicAddress
 from sabir.net.config import LimitsConfig
+from sabir.net.dialer import Call
 from sabir.net.limits import LoginLimits
+from sabir.net.listener import Tls
 from sabir.net.tls import TlsInfo
 from sabir.protocols.xmpp.client import ClientStream, Phase
 from sabir.protocols.xmpp.config import XmppConfig
@@ -25,6 +27,7 @@ from sabir.wire.xml import Element, parse
 
 DOMAIN = "localhost"
 PASSWORD = "secret"
+CLIENTS = Door(name="xmpp", port=5222, tls=Tls.STARTTLS)
 OPENING = (
     b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' to='localhost' version='1.0'"
     b" xmlns:stream='http://etherx.jabber.org/streams'>"
@@ -86,7 +89,7 @@ class Peer:
     def __init__(self, server: XmppServer, stream: ClientStream, *, secure: bool = False) -> None:
         self.stream = stream
         self.wire = Wire(next(server.numbers), server.loop, secure=secure)
-        self.session = server.front_end.connect(self.wire, None)  # type: ignore[arg-type]  # stands in
+        self.session = server.front_end.connect(self.wire, CLIENTS)  # type: ignore[arg-type]  # stands in
         self._server = server
         self.heard: list[Element] = []
 
@@ -144,12 +147,16 @@ class XmppServer:
         policy: PolicyConfig | None = None,
         *,
         plain_logins: bool = True,
+        domain: str = DOMAIN,
+        loop: TestLoop | None = None,
+        call: Callable[[Call], None] | None = None,
         operators: frozenset[str] = frozenset(),
         contacts: Mapping[str, Sequence[str]] | None = None,
         waker: Waker | None = None,
         push_sender: bool = False,
     ) -> None:
-        self.opened = OpenStore(folder)
+        self.domain = domain
+        self.opened = OpenStore(folder, loop)
         self.loop = self.opened.loop
         self.numbers = itertools.count(1)
         self._peers: list[Peer] = []
@@ -162,14 +169,14 @@ class XmppServer:
             lambda size: next(random).to_bytes(size, "big"),
             Passwords(),
             bytes(32),
-            domain=DOMAIN,
+            domain=domain,
             policy=policy or PolicyConfig(),
             limited=False,
         )
         environment = Environment(
             services=self.services,
-            domain=DOMAIN,
-            rooms_domain=f"rooms.{DOMAIN}",
+            domain=domain,
+            rooms_domain=f"rooms.{domain}",
             plain_logins=plain_logins,
             logins=LoginLimits(LimitsConfig(enabled=False)),
             secret=Secret("00" * 32),
@@ -180,6 +187,7 @@ class XmppServer:
             contacts=contacts or {},
             waker=waker,
             push_sender=push_sender,
+            call=call,
         )
         self.front_end: XmppFrontEnd = front_end(config or XmppConfig(require_tls=False), environment)
 
@@ -197,7 +205,7 @@ class XmppServer:
 
     def log_in(self, name: str, resource: str = "r", presence: str = "<presence/>") -> Peer:
         """Return a client that is logged in, and available unless `presence` is empty."""
-        peer = self.connect(ClientStream(DOMAIN, name, PASSWORD, resource=resource, mechanism="PLAIN"))
+        peer = self.connect(ClientStream(self.domain, name, PASSWORD, resource=resource, mechanism="PLAIN"))
         self.settle()
         assert peer.stream.phase is Phase.BOUND, peer.stream.failure
         if presence:

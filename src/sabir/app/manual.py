@@ -36,13 +36,14 @@ def entries(section: type[Any]) -> list[Entry]:
     return [
         Entry(each.name, _default(each), values.expected(hints[each.name]), texts.get(each.name, ""))
         for each in dataclasses.fields(section)
+        if each.name in hints
     ]
 
 
 def summary(section: type[Any]) -> str:
     """Return what a section is about."""
     text = _flat(inspect.cleandoc(section.__doc__ or "").split("\n\n")[0])
-    about = re.sub(r"^Settings under `\[\w+\]`[:.] ?", "", text)
+    about = re.sub(r"^Settings under `\[[\w.]+\]`[:.] ?", "", text)
     return about[:1].upper() + about[1:]
 
 

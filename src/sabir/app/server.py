@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime
 import gc
 import json
@@ -16,7 +17,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -41,8 +42,11 @@ from sabir.gateway.http import HttpFrontEnd
 from sabir.gateway.metrics import CommitMeter, Metrics
 from sabir.gateway.web import Site
 from sabir.net.admission import Admission
+from sabir.net.dialer import Call, Dialer
 from sabir.net.limits import LoginLimits
 from sabir.net.listener import Endpoint, Listener, Tls, has_ipv6
+from sabir.net.mutual import Trust
+from sabir.net.resolver import DnsResolver
 from sabir.net.runtime import NetRuntime
 from sabir.net.tls import Certificates, TlsError, ensure_self_signed
 from sabir.protocols.irc import server as irc
@@ -78,6 +82,8 @@ class Server:
         self._certificates: Certificates | None = None
         self._control: asyncio.Server | None = None
         self._waking: PushServices | None = None
+        self._trust: Trust | None = None
+        self._dialer: Dialer | None = None
 
     async def start(self) -> None:
         """Load and listen.
@@ -129,6 +135,7 @@ class Server:
             waker=self._waking,
             push_sender=settings.push.sender,
             limited=settings.limits.enabled,
+            call=self._caller(runtime, gateway),
         )
         probes = health.Probes(objection=self._objection, metrics=metrics.exposition)
         site = Site(health.pages(probes))
@@ -150,6 +157,7 @@ class Server:
                         port=0 if self._ports == "auto" else door.port,
                         tls=door.tls,
                         alpn=door.alpn,
+                        mutual=door.servers,
                     )
                     listener = Listener(
                         endpoint,
@@ -158,6 +166,7 @@ class Server:
                         admission=admission,
                         config=settings.net,
                         certificates=None if door.tls is Tls.NONE else self._certificates,
+                        trust=self._trust,
                     )
                     await listener.open()
                     self._listeners.append(listener)
@@ -181,6 +190,8 @@ class Server:
         """Say goodbye to every client, write what is pending, close. Works after a `start` that failed, too."""
         for listener in self._listeners:
             listener.close()
+        if self._dialer is not None:
+            self._dialer.close()
         if self._control is not None:
             self._control.close()
             with contextlib.suppress(OSError):
@@ -232,6 +243,24 @@ class Server:
             "data": str(self._data),
             "listeners": listeners,
         }
+
+    def _caller(self, runtime: NetRuntime, gateway: Gateway) -> Callable[[Call], None] | None:
+        """Return what calls other servers, if the settings want any."""
+        settings = self._settings
+        federation = settings.xmpp.federation
+        if self._certificates is None or not xmpp.federates(settings.xmpp, settings.server.domain):
+            return None
+        trust = self._trust = Trust([Path(file) for file in federation.trust])
+        resolver = DnsResolver(federation.hosts, federation.name_servers)
+        dialer = self._dialer = Dialer(
+            runtime, settings.net, self._certificates, trust, resolver, "xmpp-server"
+        )
+
+        def call(wanted: Call) -> None:
+            guarded = gateway.calling("xmpp", wanted.connected)
+            dialer.call(dataclasses.replace(wanted, connected=guarded))
+
+        return call
 
     def _hosts(self) -> Sequence[str]:
         if self._ports == "auto":

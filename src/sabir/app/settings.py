@@ -30,7 +30,7 @@ FILE_NAME = "sabir.toml"
 """Read from the data folder when no other file is named."""
 
 PREFIX = "SABIR_"
-"""`SABIR_IRC__MAX_CLIENTS` in the environment is `max_clients` under `[irc]`."""
+"""`SABIR_IRC__MAX_CLIENTS` in the environment is `max_clients` under `[irc]`; a section within one adds its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,22 +100,35 @@ def load(
         given.update(read)
 
     sections: dict[str, Any] = {}
-    for name, cls in section_types().items():
-        sections[name] = _section(name, cls, {key: g for (s, key), g in given.items() if s == name}, problems)
+    types = section_types()
+    for name in typing.get_type_hints(Settings):
+        within = [each for each in types if each.startswith(name + ".")]
+        inner = {
+            each.rpartition(".")[2]: _section(each, types[each], _of(each, given), {}, problems)
+            for each in within
+        }
+        sections[name] = _section(name, types[name], _of(name, given), inner, problems)
     if problems:
         raise SettingsError(problems)
     return Settings(**sections)
 
 
 def section_types() -> dict[str, type[Any]]:
-    """Return the dataclass of each section, by its name in the file."""
-    return typing.get_type_hints(Settings)
+    """Return the dataclass of each section, by its name in the file: `xmpp`, and `xmpp.federation` in it."""
+    found: dict[str, type[Any]] = {}
+    for name, cls in typing.get_type_hints(Settings).items():
+        found[name] = cls
+        for key, hint in typing.get_type_hints(cls).items():
+            if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+                found[f"{name}.{key}"] = hint
+    return found
 
 
 def key_types(section: type[Any]) -> dict[str, Any]:
-    """Return the type of each key of a section."""
+    """Return the type of each key of a section, but for sections within it."""
     hints = typing.get_type_hints(section)
-    return {each.name: hints[each.name] for each in dataclasses.fields(section)}
+    names = [each.name for each in dataclasses.fields(section)]
+    return {name: hints[name] for name in names if not dataclasses.is_dataclass(hints[name])}
 
 
 def _from_file(path: Path, problems: list[Problem]) -> dict[tuple[str, str], _Given]:
@@ -128,7 +141,7 @@ def _from_file(path: Path, problems: list[Problem]) -> dict[tuple[str, str], _Gi
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problems.append(Problem(str(path), "", f"is not TOML: {error}"))
         return {}
-    given = {}
+    given: dict[tuple[str, str], _Given] = {}
     for section, content in document.items():
         at = f"{path}:{_line(text, section, '')}"
         if section not in section_types():
@@ -136,9 +149,23 @@ def _from_file(path: Path, problems: list[Problem]) -> dict[tuple[str, str], _Gi
         elif not isinstance(content, dict):
             problems.append(Problem(at, section, f"is a section; write [{section}], then its settings"))
         else:
-            for key, value in content.items():
-                given[section, key] = _Given(f"{path}:{_line(text, section, key)}", value, typed=True)
+            _read_section(path, text, section, content, given)
     return given
+
+
+def _of(section: str, given: Mapping[tuple[str, str], _Given]) -> dict[str, _Given]:
+    return {key: said for (name, key), said in given.items() if name == section}
+
+
+def _read_section(
+    path: Path, text: str, section: str, content: Mapping[str, object], given: dict[tuple[str, str], _Given]
+) -> None:
+    for key, value in content.items():
+        within = f"{section}.{key}"
+        if within in section_types() and isinstance(value, dict):
+            _read_section(path, text, within, value, given)
+        else:
+            given[section, key] = _Given(f"{path}:{_line(text, section, key)}", value, typed=True)
 
 
 def _from_environment(
@@ -146,7 +173,8 @@ def _from_environment(
 ) -> dict[tuple[str, str], _Given]:
     given = {}
     for variable, text in environment.items():
-        section, mark, key = variable.removeprefix(PREFIX).lower().partition("__")
+        section, mark, key = variable.removeprefix(PREFIX).lower().rpartition("__")
+        section = section.replace("__", ".")
         if not variable.startswith(PREFIX) or not mark:
             continue
         if section not in section_types():
@@ -160,7 +188,7 @@ def _from_options(overrides: Iterable[str], problems: list[Problem]) -> dict[tup
     given = {}
     for option in overrides:
         name, equals, text = option.partition("=")
-        section, dot, key = name.strip().partition(".")
+        section, dot, key = name.strip().rpartition(".")
         where = f"--set {option}"
         if not (equals and dot and key):
             problems.append(Problem(where, name, "write it as section.key=value"))
@@ -171,10 +199,16 @@ def _from_options(overrides: Iterable[str], problems: list[Problem]) -> dict[tup
     return given
 
 
-def _section(name: str, cls: type[Any], given: Mapping[str, _Given], problems: list[Problem]) -> Any:
-    """Build one section; what is wrong is added to `problems`, and then the section is None."""
+def _section(
+    name: str,
+    cls: type[Any],
+    given: Mapping[str, _Given],
+    inner: Mapping[str, Any],
+    problems: list[Problem],
+) -> Any:
+    """Build one section around those within it; what is wrong is added to `problems`, and then it is None."""
     hints = key_types(cls)
-    arguments = {}
+    arguments = dict(inner)
     known = len(problems)
     for key, said in given.items():
         if key not in hints:

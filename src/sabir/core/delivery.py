@@ -14,6 +14,7 @@ from typing import Final
 
 from sabir.core.directory import Directory
 from sabir.core.errors import Refusal
+from sabir.core.model.actor import Actor
 from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import Event
 from sabir.core.ports import LogStore, Scheduler, Session
@@ -92,6 +93,8 @@ class Delivery:
         """Accounts with devices that may be woken, by id."""
         self.missed: Callable[[int, Conversation, Event], None] = _nobody
         """Told of what is said to one of them."""
+        self.abroad: Callable[[Actor], None] | None = None
+        """Told of each entry of a direct conversation with somebody of another server."""
 
     def deliver(self, conversation: Conversation, event: Event, origin: Session | None) -> None:
         """Show `event` to everyone concerned but `origin`."""
@@ -125,6 +128,8 @@ class Delivery:
                         count += 1
                 if self.registered and account.id in self.registered and account.actor.id != event.actor_id:
                     self.missed(account.id, conversation, event)
+            if conversation.peer is not None and self.abroad is not None:
+                self.abroad(conversation.peer)
         self.delivered += count
 
     def reached(self, head_seq: int) -> None:

@@ -24,6 +24,7 @@ from sabir.core.model.conversation import (
     Visibility,
 )
 from sabir.core.model.ids import AccountId, ActorId, ConversationId
+from sabir.core.model.peer import Peer
 from sabir.core.model.roster import Contact
 from sabir.core.names import fold
 from sabir.core.ports import Snapshot
@@ -43,7 +44,9 @@ class Directory:
         self.rooms: dict[str, Conversation] = {}
         """Rooms that exist, by folded name."""
         self.directs: dict[tuple[int, int], Conversation] = {}
-        """Direct conversations by the two account ids, lower first."""
+        """Direct conversations by the two account ids, lower first; by account id and negative actor id of a peer."""
+        self.peers: dict[tuple[str, str], Peer] = {}
+        """Servers to which something waited once, by transport and domain."""
         self.contacts: dict[AccountId, dict[ActorId, Contact]] = {}
         self.blocks: dict[AccountId, dict[str, None]] = {}
         self.last_account_id = 0
@@ -69,6 +72,10 @@ class Directory:
     def direct(self, one: Account, other: Account) -> Conversation | None:
         """Return the direct conversation of two accounts, if they ever had one."""
         return self.directs.get(pair_of(one, other))
+
+    def foreign(self, account: Account, peer: Actor) -> Conversation | None:
+        """Return the direct conversation of an account with somebody of another server, if there is one."""
+        return self.directs.get((account.id, -peer.id))
 
     def contacts_of(self, account: Account) -> dict[ActorId, Contact]:
         """Return the contact list of an account, to be changed by `services.roster` only."""
@@ -103,7 +110,7 @@ class Directory:
             if not conversation.destroyed:
                 self.rooms[fold(conversation.name)] = conversation
         else:
-            self.directs[pair_of(conversation.parties[0], conversation.parties[-1])] = conversation
+            self.directs[key_of(conversation)] = conversation
 
     def remove_conversation(self, conversation: Conversation) -> None:
         """Take out a conversation whose creation failed."""
@@ -111,7 +118,7 @@ class Directory:
         if conversation.is_room:
             self.rooms.pop(fold(conversation.name), None)
         else:
-            self.directs.pop(pair_of(conversation.parties[0], conversation.parties[-1]), None)
+            self.directs.pop(key_of(conversation), None)
 
     def load(self, snapshot: Snapshot) -> None:
         """Fill from the store."""
@@ -134,6 +141,11 @@ class Directory:
             self.contacts_of(account)[ActorId(contact.actor_id)] = self._contact(contact)
         for block in snapshot.blocks:
             self.blocks.setdefault(AccountId(block.account_id), {})[block.name] = None
+        for peer in snapshot.peers:
+            self.peers[(peer.transport, peer.domain)] = Peer(peer.id, peer.domain, peer.transport)
+        waiting = {peer.id: peer for peer in self.peers.values()}
+        for peer_id, count, last in snapshot.waiting:
+            waiting[peer_id].waiting, waiting[peer_id].last = count, last
 
     def _account(self, row: AccountRow) -> Account:
         actor = self.actors_by_uri[("local", row.name)]
@@ -154,6 +166,7 @@ class Directory:
         if not conversation.is_room:
             ids = (row.party_lo,) if row.party_lo == row.party_hi else (row.party_lo, row.party_hi)
             conversation.parties = tuple(self.accounts[AccountId(party)] for party in ids)
+            conversation.peer = self.actors[ActorId(row.peer)] if row.peer else None
         return conversation
 
     def _load_member(self, row: MemberRow) -> None:
@@ -206,6 +219,12 @@ def pair_of(one: Account, other: Account) -> tuple[int, int]:
     return (one.id, other.id) if one.id <= other.id else (other.id, one.id)
 
 
+def key_of(conversation: Conversation) -> tuple[int, int]:
+    """Return the key of a direct conversation in `Directory.directs`."""
+    parties, peer = conversation.parties, conversation.peer
+    return pair_of(parties[0], parties[-1]) if peer is None else (parties[0].id, -peer.id)
+
+
 def _actor(row: ActorRow) -> Actor:
     account_id = None if row.account_id is None else AccountId(row.account_id)
     return Actor(ActorId(row.id), ActorKind(row.kind), row.name, account_id, row.protocol, row.uri)
@@ -254,6 +273,7 @@ def conversation_row(conversation: Conversation) -> ConversationRow:
         destroyed=conversation.destroyed,
         party_lo=min(party.id for party in parties) if parties else 0,
         party_hi=max(party.id for party in parties) if parties else 0,
+        peer=0 if conversation.peer is None else conversation.peer.id,
     )
 
 

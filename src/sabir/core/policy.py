@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import assert_never
 
 from sabir.core.errors import Refusal
-from sabir.core.model.actor import Actor
+from sabir.core.model.actor import Actor, ActorKind
 from sabir.core.model.conversation import Attendee, Conversation, Membership, Role, Whispers
 
 
@@ -100,6 +100,9 @@ def is_visible(conversation: Conversation, actor: Actor) -> bool:
 
 def mask_of(actor: Actor, domain: str) -> str:
     """Return what ban masks are compared with: nick!user@host, both names the actor's, whatever the nick in use."""
+    if actor.kind is ActorKind.REMOTE:
+        local, _, host = actor.name.rpartition("@")
+        return f"{local}!{local}@{host}"
     return f"{actor.name}!{actor.name}@{domain}"
 
 

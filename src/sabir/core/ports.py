@@ -23,6 +23,8 @@ from sabir.core.model.changes import (
     ItemRow,
     MemberRow,
     NodeRow,
+    PeerQueueRow,
+    PeerRow,
     PushRow,
     ReadRow,
     RelationRow,
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
     from sabir.core.model.actor import Account, Actor
     from sabir.core.model.content import Content
     from sabir.core.model.conversation import Conversation
-    from sabir.core.model.signals import Signal
+    from sabir.core.model.peer import Peer
+    from sabir.core.model.signals import Receipt, Signal, Typing
 
 
 class Clock(Protocol):
@@ -195,6 +198,9 @@ class Snapshot(msgspec.Struct):
     states: list[StateRow]
     contacts: list[ContactRow]
     blocks: list[BlockRow]
+    peers: list[PeerRow] = []
+    waiting: list[tuple[int, int, int]] = []
+    """(peer id, how many wait, last number) of each server for which something waits."""
     node_owners: list[int] = []
     """Actors that have pubsub nodes; those are read when they are needed (`LogStore.nodes`)."""
     last_node_id: int = 0
@@ -330,6 +336,10 @@ class LogStore(Protocol):
         """Return the read markers of an account."""
         ...
 
+    def peer_queue(self, peer_id: int, after_n: int, limit: int) -> list[PeerQueueRow]:
+        """Return what waits for another server, oldest first."""
+        ...
+
     def nodes(self, owner_actor: int) -> Nodes:
         """Return the pubsub nodes of an actor."""
         ...
@@ -340,6 +350,33 @@ class LogStore(Protocol):
 
     def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:
         """Return (conversation id, last seq) of the account's direct conversations, latest first."""
+        ...
+
+
+class Transport(Protocol):
+    """The way to people of other servers, for actors of one protocol. Provided by its front end.
+
+    Durable things are not handed over: they wait in `Peers`, and `waits` says that there is something.
+    """
+
+    def actor_of(self, address: str) -> Actor | None:
+        """Return whom an address of another server stands for; None if it is none, or cannot be reached."""
+        ...
+
+    def waits(self, peer: Peer) -> None:
+        """Note that something new waits for another server."""
+        ...
+
+    def show(self, account: Account, resource: str, presence: Presence, watcher: Actor) -> None:
+        """Show `watcher` the presence of a device of `account`."""
+        ...
+
+    def probe(self, account: Account, actor: Actor) -> None:
+        """Ask for the presence of `actor`, for `account`."""
+        ...
+
+    def pass_on(self, signal: Typing | Receipt, peer: Actor) -> None:
+        """Show `peer` a signal of a direct conversation."""
         ...
 
 

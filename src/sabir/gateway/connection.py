@@ -19,6 +19,9 @@ from sabir.net.wheel import Wheel
 
 log = logging.getLogger(__name__)
 
+SERVER_WEIGHT: Final = 20
+"""A server may send so many times what one client may."""
+
 
 class Traffic:
     """What is counted per protocol without the help of its sessions."""
@@ -68,6 +71,20 @@ class Gateway:
         traffic = self._traffic_of(front_end)
         return lambda connection: self._connect(traffic, door, connection)
 
+    def calling(
+        self, protocol: str, connect: Callable[[Connection], Handler]
+    ) -> Callable[[Connection], Handler]:
+        """Return what is called with a connection that a front end made to another server."""
+
+        def take(connection: Connection) -> Handler:
+            traffic = self.traffic[protocol]
+            session = self._session(traffic, connection, connect)
+            if session is None:
+                return Unanswered()
+            return self._guard(traffic, connection, session, weight=SERVER_WEIGHT)
+
+        return take
+
     def adopt(
         self, front_end: FrontEnd, connection: Connection, connect: Callable[[Connection], Handler]
     ) -> "Guard | None":
@@ -79,7 +96,7 @@ class Gateway:
         session = self._session(traffic, connection, connect)
         if session is None:
             return None
-        return self._guard(traffic, connection, session, is_bulk=False)
+        return self._guard(traffic, connection, session)
 
     def hand_over(
         self,
@@ -105,7 +122,7 @@ class Gateway:
         session = self._session(traffic, connection, connect)
         if session is not None:
             connection.handler = session
-        carrier.handler = self._guard(traffic, connection, handler, is_bulk=False)
+        carrier.handler = self._guard(traffic, connection, handler)
 
     def _traffic_of(self, front_end: FrontEnd) -> Traffic:
         return self.traffic.setdefault(front_end.protocol, Traffic(front_end))
@@ -142,7 +159,8 @@ class Gateway:
         session = self._session(traffic, connection, lambda made: front_end.connect(made, door))
         if session is None:
             return Unanswered()
-        return self._guard(traffic, connection, session, is_bulk=door.is_bulk)
+        weight = SERVER_WEIGHT if door.servers else 1
+        return self._guard(traffic, connection, session, is_bulk=door.is_bulk, weight=weight)
 
     def _session(
         self, traffic: Traffic, connection: Connection, connect: Callable[[Connection], Handler]
@@ -156,8 +174,18 @@ class Gateway:
             connection.abort("fault")
             return None
 
-    def _guard(self, traffic: Traffic, connection: Connection, handler: Handler, *, is_bulk: bool) -> "Guard":
-        allowance = Allowance(self._limits, self._wheel, is_bulk) if self._limits is not None else None
+    def _guard(
+        self,
+        traffic: Traffic,
+        connection: Connection,
+        handler: Handler,
+        *,
+        is_bulk: bool = False,
+        weight: int = 1,
+    ) -> "Guard":
+        allowance = (
+            Allowance(self._limits, self._wheel, is_bulk, weight) if self._limits is not None else None
+        )
         guard = Guard(self, traffic, connection, handler, allowance)
         traffic.live.add(guard)
         if self._stopping:
@@ -168,11 +196,15 @@ class Gateway:
 class Allowance:
     """How much one connection may send: bytes and frames, each with a burst. Time is that of the wheel."""
 
-    def __init__(self, limits: LimitsConfig, wheel: Wheel, is_bulk: bool) -> None:
+    def __init__(self, limits: LimitsConfig, wheel: Wheel, is_bulk: bool, weight: int) -> None:
         bytes_per_s = limits.bulk_bytes_per_s if is_bulk else limits.bytes_per_s
         self._wheel: Final = wheel
-        self._bytes: Final = TokenBucket(Rate(bytes_per_s, limits.burst_bytes), wheel.now_ms)
-        self._frames: Final = TokenBucket(Rate(limits.frames_per_s, limits.burst_frames), wheel.now_ms)
+        self._bytes: Final = TokenBucket(
+            Rate(bytes_per_s * weight, limits.burst_bytes * weight), wheel.now_ms
+        )
+        self._frames: Final = TokenBucket(
+            Rate(limits.frames_per_s * weight, limits.burst_frames * weight), wheel.now_ms
+        )
         self._counted = 0
 
     def charge(self, size_bytes: int, frames: int) -> int:

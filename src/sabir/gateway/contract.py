@@ -13,7 +13,7 @@ lets it pass at once if nothing of this session waits, and puts it into the log'
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -23,6 +23,7 @@ from sabir.core.ports import Waker
 from sabir.core.services import Services
 from sabir.gateway.turnstile import Turnstile as Turnstile
 from sabir.net.connection import Connection, Handler
+from sabir.net.dialer import Call
 from sabir.net.limits import LoginLimits
 from sabir.net.listener import Tls
 
@@ -35,6 +36,8 @@ class Door:
     port: int
     tls: Tls
     alpn: tuple[str, ...] = ()
+    servers: bool = False
+    """Peers are servers: asked for a certificate, too, and allowed to send as much as many people."""
     is_bulk: bool = False
     """Big things come in here: `limits.bulk_bytes_per_s` is the limit, not `bytes_per_s`."""
 
@@ -66,6 +69,8 @@ class Environment:
     """Those services are told who wrote."""
     limited: bool = True
     """False: rate limits are off (`limits.enabled=false`), a protocol's own flood control too."""
+    call: Callable[[Call], None] | None = None
+    """Calls another server; None where that is not possible."""
 
 
 class PublicAddress:

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from sabir.net.mutual import PEER, PeerCertificate
 from sabir.net.tls import TlsInfo, tls_info
 from sabir.net.wheel import Timer, Wheel
 
@@ -200,6 +201,10 @@ class Connection(ABC):
     def tls_info(self) -> TlsInfo | None:
         """Return what was negotiated, None without TLS."""
 
+    def peer_certificate(self) -> PeerCertificate | None:
+        """Return what a peer that is a server has shown, None without TLS or where peers are clients."""
+        return None
+
     @abstractmethod
     def rearm(self) -> None:
         """Ask the handler for its next deadline: after it got an earlier one outside `receive` and `tick`."""
@@ -360,6 +365,10 @@ class SocketConnection(Connection):
         if not self.secure:
             return None
         return tls_info(self._transport.get_extra_info("ssl_object"), self._endpoint_hash)
+
+    def peer_certificate(self) -> PeerCertificate | None:
+        """Return what a peer that is a server has shown, None without TLS or where peers are clients."""
+        return self._transport.get_extra_info(PEER) if self.secure else None
 
     def rearm(self) -> None:
         """See `Connection.rearm`."""

@@ -11,12 +11,14 @@ import logging
 import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 from sabir.net.admission import Admission
 from sabir.net.config import NetConfig
-from sabir.net.connection import Connection, Handler, SocketConnection
+from sabir.net.connection import Connection, Handler
+from sabir.net.mutual import Mutual, Trust
 from sabir.net.runtime import NetRuntime
+from sabir.net.sockets import Socket, secure
 from sabir.net.tls import Certificates, Credentials
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,8 @@ class Endpoint:
     tls: Tls = Tls.NONE
     alpn: tuple[str, ...] = ()
     """Protocol names offered under TLS, e.g. `("xmpp-client",)`."""
+    mutual: bool = False
+    """Peers are servers: they are asked for a certificate too (`net.mutual`)."""
 
 
 class Listener:
@@ -62,6 +66,7 @@ class Listener:
         admission: Admission,
         config: NetConfig,
         certificates: Certificates | None,
+        trust: Trust | None = None,
     ) -> None:
         """Prepare; `open` binds.
 
@@ -72,12 +77,15 @@ class Listener:
             admission: shared by all listeners of the process.
             config: sizes and timeouts.
             certificates: needed unless `endpoint.tls` is none.
+            trust: judges certificates of peers; needed if `endpoint.mutual`.
 
         Raises:
             ValueError: TLS is asked for and there are no certificates.
         """
         if endpoint.tls is not Tls.NONE and certificates is None:
             raise ValueError(f"listener {endpoint.name} needs a certificate")
+        if endpoint.mutual and trust is None:
+            raise ValueError(f"listener {endpoint.name} must know whom to trust")
         self.endpoint: Final = endpoint
         self.port = endpoint.port
         """The port in use; of interest after `open` if the kernel chose it."""
@@ -86,6 +94,8 @@ class Listener:
         self.admission: Final = admission
         self.config: Final = config
         self._certificates: Final = certificates
+        self._trust: Final = trust
+        self._mutual: Mutual | None = None
         if certificates is not None:
             certificates.offer(endpoint.alpn)
         self._sockets: list[socket.socket] = []
@@ -179,10 +189,16 @@ class Listener:
             return
         # Writes are collected per turn of the loop already; Nagle would only add a wait.
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        credentials = self._credentials() if self.endpoint.tls is Tls.DIRECT else None
-        self._start(self._connect(_Socket(self, peer, credentials), accepted))
+        direct = self.endpoint.tls is Tls.DIRECT
+        credentials = self._credentials() if direct and not self.endpoint.mutual else None
+        taker = Socket(self, peer, credentials, secure_first=direct and self.endpoint.mutual)
+        self._start(self._connect(taker, accepted))
 
-    async def _connect(self, taker: "_Socket", accepted: socket.socket) -> None:
+    def left(self, peer: str) -> None:
+        """See `SocketOwner.left`."""
+        self.admission.left(peer)
+
+    async def _connect(self, taker: Socket, accepted: socket.socket) -> None:
         credentials = taker.credentials
         try:
             await self.runtime.loop.connect_accepted_socket(
@@ -193,20 +209,24 @@ class Listener:
                 ssl_shutdown_timeout=_TLS_SHUTDOWN_S if credentials else None,
             )
         except OSError as error:  # of TLS, of the socket, or that the time is up
-            self._handshake_failed(taker.peer, error)
+            self.handshake_failed(taker.peer, _why(error))
             taker.connection_lost(error)
         except asyncio.CancelledError:
             accepted.close()
             taker.give_up()
             raise
 
-    def upgrade(self, taker: "_Socket", transport: asyncio.Transport, then: Callable[[], None]) -> None:
+    def upgrade(self, taker: Socket, transport: asyncio.Transport, then: Callable[[], None]) -> None:
         """Run the TLS handshake of `taker` over `transport`, then call `then`."""
-        self._start(self._upgrade(taker, transport, then))
+        if self._trust is not None and self.endpoint.mutual:
+            credentials = self._credentials()
+            if self._mutual is None or self._mutual.credentials is not credentials:
+                self._mutual = Mutual(credentials, self._trust, "".join(self.endpoint.alpn[:1]))
+            secure(taker, transport, self._mutual.accept(), self._mutual, then)
+        else:
+            self._start(self._upgrade(taker, transport, then))
 
-    async def _upgrade(
-        self, taker: "_Socket", transport: asyncio.Transport, then: Callable[[], None]
-    ) -> None:
+    async def _upgrade(self, taker: Socket, transport: asyncio.Transport, then: Callable[[], None]) -> None:
         credentials = self._credentials()
         try:
             secured = await self.runtime.loop.start_tls(
@@ -218,7 +238,7 @@ class Listener:
                 ssl_shutdown_timeout=_TLS_SHUTDOWN_S,
             )
         except OSError as error:
-            self._handshake_failed(taker.peer, error)
+            self.handshake_failed(taker.peer, _why(error))
             transport.abort()
             taker.connection_lost(error)
             return
@@ -237,8 +257,8 @@ class Listener:
             raise ValueError(f"listener {self.endpoint.name} has no certificate")
         return self._certificates.current
 
-    def _handshake_failed(self, peer: str, error: OSError) -> None:
-        reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+    def handshake_failed(self, peer: str, reason: str) -> None:
+        """See `SocketOwner.handshake_failed`."""
         log.info(
             "TLS handshake failed",
             extra={"listener": self.endpoint.name, "peer": peer, "reason": reason},
@@ -251,89 +271,8 @@ class Listener:
         task.add_done_callback(self._tasks.discard)
 
 
-class _Socket(asyncio.BufferedProtocol):
-    """What the event loop calls; passes everything on to the `Connection`."""
-
-    __slots__ = ("_buffer", "_connection", "_gone", "_listener", "_made", "_transport", "credentials", "peer")
-
-    # From `connection_made` on; until then only `connection_lost` and `give_up` are called.
-    _connection: SocketConnection
-    _transport: asyncio.Transport
-
-    def __init__(self, listener: Listener, peer: str, credentials: Credentials | None) -> None:
-        self.peer = peer
-        self.credentials = credentials
-        self._listener = listener
-        self._buffer = listener.runtime.buffer
-        self._made = False
-        self._gone = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Make the connection and its handler."""
-        made = cast(asyncio.Transport, transport)
-        runtime, config = self._listener.runtime, self._listener.config
-        self._made = True
-        self._transport = made
-        connection = self._connection = SocketConnection(
-            runtime.next_id(),
-            self.peer,
-            made,
-            runtime.flusher,
-            runtime.wheel,
-            config.high_water_bytes,
-            self._upgrade,
-        )
-        if self.credentials is None:
-            made.set_write_buffer_limits(config.high_water_bytes, config.low_water_bytes)
-        else:
-            self.secured(made, self.credentials)
-        connection.handler = self._listener.connect(connection)
-        connection.rearm()
-
-    def secured(self, transport: asyncio.Transport, credentials: Credentials) -> None:
-        """Note that `transport` is encrypted, with `credentials`."""
-        config = self._listener.config
-        transport.set_write_buffer_limits(config.high_water_bytes, config.low_water_bytes)
-        self._connection.secured(transport, credentials.endpoint_hash)
-
-    def give_up(self) -> None:
-        """End what may not have begun: the listener closes."""
-        if self._made:
-            self._connection.abort("server stopped")
-        else:
-            self.connection_lost(None)
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Return the buffer that all connections share."""
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Pass on what was read."""
-        self._connection.received(self._buffer[:nbytes].tobytes())
-
-    def eof_received(self) -> None:
-        """Pass on that the peer sends no more; the transport closes itself."""
-        self._connection.eof()
-
-    def pause_writing(self) -> None:
-        """Pass on that the peer reads too slowly."""
-        self._connection.write_paused()
-
-    def resume_writing(self) -> None:
-        """Pass on that the peer has read."""
-        self._connection.write_resumed()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Pass on that the connection is gone; only the first call counts."""
-        if self._gone:
-            return
-        self._gone = True
-        self._listener.admission.left(self.peer)
-        if self._made:
-            self._connection.lost("connection reset" if exc else "connection closed")
-
-    def _upgrade(self, then: Callable[[], None]) -> None:
-        self._listener.upgrade(self, self._transport, then)
+def _why(error: OSError) -> str:
+    return str(getattr(error, "reason", None) or str(error) or type(error).__name__)
 
 
 def has_ipv6() -> bool:

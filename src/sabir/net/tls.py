@@ -27,7 +27,7 @@ _VALID_FOR: Final = datetime.timedelta(days=730)
 _RENEW_BEFORE: Final = datetime.timedelta(days=30)
 _WEAK_HASHES: Final = frozenset({"md5", "sha1"})
 # Forward secrecy and authenticated encryption only (RFC 9325 §4.2); TLS 1.3 suites are all of that kind.
-_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _PRIVATE_FILE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
 
@@ -253,7 +253,7 @@ def _write_private(path: Path, data: bytes) -> None:
 def _server_context(certificate_path: Path, key_path: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 7590 §3, RFC 9325 §3.1.1
-    context.set_ciphers(_CIPHERS)
+    context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     # A ready answer instead of a prompt: an encrypted key must fail, not wait for somebody at the terminal.
     context.load_cert_chain(certificate_path, key_path, password="")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-VERSION: Final = "0003"
+VERSION: Final = "0004"
 """The migration that makes these tables."""
 
 metadata: Final = sa.MetaData()
@@ -181,9 +181,10 @@ conversations: Final = sa.Table(
     _number("message_no"),
     _number("pts"),
     _number("head_seq"),
+    sa.Column("peer", _Number, nullable=False, server_default="0"),
     **_STRICT,
 )
-"""The last six are counters, written behind the log with its index; a row of the core never touches them."""
+"""The six before the last are counters, written behind the log with its index; a row of the core never touches them."""
 
 sa.Index("conversations_party_lo", conversations.c.party_lo, sqlite_where=conversations.c.party_lo > 0)
 sa.Index("conversations_party_hi", conversations.c.party_hi, sqlite_where=conversations.c.party_hi > 0)
@@ -257,6 +258,27 @@ blocks: Final = sa.Table(
     _text("name", key=True),
     _number("changed_seq"),
     _number("gone"),
+    **_CLUSTERED,
+)
+
+peers: Final = sa.Table(
+    "peers",
+    metadata,
+    _number("id", key=True),
+    _text("domain"),
+    _text("transport"),
+    sa.UniqueConstraint("domain", "transport", name="peers_domain"),
+    **_STRICT,
+)
+
+peer_queue: Final = sa.Table(
+    "peer_queue",
+    metadata,
+    _number("peer_id", key=True),
+    _number("n", key=True),
+    _text("kind"),
+    _blob("payload"),
+    _number("expires_ms"),
     **_CLUSTERED,
 )
 

@@ -72,6 +72,8 @@ class ConversationRow(Change):
     party_lo: int = 0
     party_hi: int = 0
     """Account ids of a direct conversation, lower first."""
+    peer: int = 0
+    """Actor id of the party who is of another server, 0 if there is none."""
 
 
 class MemberRow(Change):
@@ -230,6 +232,24 @@ class ForgetTokens(Change):
     """Not a row: delete the tokens of an account's devices (`credentials` whose mechanism begins with `TOKEN`)."""
 
     account_id: int
+
+
+class PeerRow(Change):
+    """peers; key: id. Another server to which something waited once."""
+
+    id: int
+    domain: str
+    transport: str
+
+
+class PeerQueueRow(Change):
+    """peer_queue; key: peer_id, n. What waits for another server; `payload` is what `kind` says."""
+
+    peer_id: int
+    n: int
+    kind: str
+    payload: bytes
+    expires_ms: int
 
 
 class EraseBody(Change):

@@ -182,7 +182,8 @@ class Conversation:
     """A direct conversation or a room, with all that must be at hand to check and number a post.
 
     `listeners` are the sessions that attend the room: exactly those of `attendees`, kept flat for delivery.
-    `parties` are the two local accounts of a direct conversation (one, twice or once, for a note to self).
+    `parties` are the two local accounts of a direct conversation (one, twice or once, for a note to self); with
+    somebody of another server it is the local account, and `peer` is the other.
     """
 
     def __init__(self, id: ConversationId, uuid: bytes, kind: ConversationKind, name: str) -> None:
@@ -208,6 +209,7 @@ class Conversation:
         self.topic: Topic | None = None
         self.ban_masks: dict[str, BanMask] = {}
         self.parties: tuple[Account, ...] = ()
+        self.peer: Actor | None = None
         self.members: dict[ActorId, Member] = {}
         """To be changed by `set_member` only."""
         self.attendees: dict[ActorId, Attendee] = {}
@@ -255,6 +257,18 @@ class Conversation:
 
     def _owns(self, actor_id: ActorId) -> int:
         return int(not self.destroyed and self.role_of(actor_id) is Role.OWNER)
+
+    @property
+    def is_note(self) -> bool:
+        """Whether somebody talks to nobody else."""
+        return len(self.parties) == 1 and self.peer is None
+
+    def other_than(self, actor_id: int) -> Actor:
+        """Return the other party of a direct conversation; of a note, its only one."""
+        if self.peer is not None and self.peer.id != actor_id:
+            return self.peer
+        first = self.parties[0].actor
+        return first if first.id != actor_id else self.parties[-1].actor
 
     def role_of(self, actor_id: ActorId) -> Role:
         """Return the stored role of an actor, `Role.NONE` for one who is not a member."""

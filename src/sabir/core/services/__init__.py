@@ -23,6 +23,7 @@ from sabir.core.services.history import History
 from sabir.core.services.invitations import Invitations
 from sabir.core.services.messaging import Messaging
 from sabir.core.services.moderation import Moderation
+from sabir.core.services.peers import Peers
 from sabir.core.services.people import People
 from sabir.core.services.presence import Presences
 from sabir.core.services.pubsub import Pubsub
@@ -56,6 +57,7 @@ class Services:
     messaging: Messaging
     moderation: Moderation
     people: People
+    peers: Peers
     presences: Presences
     pubsub: Pubsub
     pushes: Pushes
@@ -99,7 +101,9 @@ def assemble(
     contents = Contents()
     pushes = Pushes(log, directory, sessions, contents, scheduler, snapshot.pushes)
     delivery.registered, delivery.missed = pushes.registered, pushes.missed
-    presences = Presences(directory, sessions, clock)
+    peers = Peers(log, directory, store)
+    delivery.abroad = peers.wake
+    presences = Presences(directory, sessions, clock, peers)
     posts = Pace(clock, policy.posts_per_s, policy.posts_burst, limited=limited)
     signals = Pace(clock, policy.signals_per_s, policy.signals_burst, limited=limited)
     shelves = Shelves(store, snapshot.node_owners, snapshot.last_node_id)
@@ -123,17 +127,18 @@ def assemble(
         devices=Devices(log, directory, sessions, delivery, store, scheduler),
         history=history,
         invitations=Invitations(log, rooms, moderation, signals),
-        messaging=Messaging(log, directory, delivery, store, policy, posts),
+        messaging=Messaging(log, directory, delivery, store, policy, posts, peers),
         moderation=moderation,
         people=People(directory, rooms, domain),
+        peers=peers,
         presences=presences,
         pubsub=Pubsub(log, directory, sessions, store, presences, shelves, policy, signals),
         pushes=pushes,
-        reads=Reads(log, directory, sessions, store, signals),
+        reads=Reads(log, directory, sessions, store, signals, peers),
         registration=Registration(log, rooms, moderation, signals, clock, domain),
         relays=Relays(directory, sessions, signals),
         rooms=rooms,
-        roster=Roster(log, directory, sessions, presences),
+        roster=Roster(log, directory, sessions, presences, peers),
         tokens=tokens,
         search=Search(log, directory, store, contents, history, scheduler, clock, searches),
     )

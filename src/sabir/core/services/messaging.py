@@ -10,7 +10,7 @@ from sabir.core.delivery import Delivery
 from sabir.core.directory import Directory, conversation_row, pair_of
 from sabir.core.errors import Refusal
 from sabir.core.log import HARD_BYTES, Item, Log, Operation
-from sabir.core.model.actor import Account
+from sabir.core.model.actor import Account, Actor
 from sabir.core.model.changes import EraseBody, RelationRow
 from sabir.core.model.conversation import Conversation, ConversationKind, Role
 from sabir.core.model.event import UNREAD, Draft, Event, Kind
@@ -18,6 +18,7 @@ from sabir.core.model.ids import ConversationId
 from sabir.core.pace import Pace, Slowness
 from sabir.core.policy import PolicyConfig
 from sabir.core.ports import LogStore, Session
+from sabir.core.services.peers import Peers, is_blocked
 
 REMOVED: Final = 32
 """Event flag: a reaction was taken back."""
@@ -128,6 +129,7 @@ class Messaging:
         store: LogStore,
         config: PolicyConfig,
         pace: Pace,
+        peers: Peers,
     ) -> None:
         self._log = log
         self._directory = directory
@@ -135,6 +137,7 @@ class Messaging:
         self._store = store
         self._config = config
         self._pace = pace
+        self._peers = peers
         self._recent = Recent()
         self._slowness = Slowness()
         self._reacting: dict[tuple[int, int], dict[str, None]] = {}
@@ -285,6 +288,18 @@ class Messaging:
             self._directory.add_conversation(conversation)
         return conversation
 
+    def open_foreign(self, account: Account, peer: Actor) -> Conversation:
+        """Return the direct conversation of an account with somebody of another server, made if need be."""
+        conversation = self._directory.foreign(account, peer)
+        if conversation is None:
+            number = ConversationId(self._directory.last_conversation_id + 1)
+            conversation = Conversation(number, self._log.new_id(), ConversationKind.DIRECT, "")
+            conversation.parties, conversation.peer = (account,), peer
+            conversation.stored = False
+            conversation.generation = self._log.generation
+            self._directory.add_conversation(conversation)
+        return conversation
+
     def form(self, log: Log, session: Session, conversation: Conversation, draft: Draft) -> Event | Refusal:
         """Check and number one draft; used by items while they form."""
         actor = session.actor
@@ -308,6 +323,8 @@ class Messaging:
                     return Refusal.TARGET_FOREIGN
                 if len(self._edits_of((target[0],))) >= MAX_EDITS:
                     return Refusal.TOO_MANY
+        if conversation.peer is not None and self._peers.is_full(conversation.peer):
+            return Refusal.TOO_MANY
         if not conversation.stored:
             _store(log, conversation)
         nick = actor.name
@@ -329,7 +346,19 @@ class Messaging:
             if kind != Kind.MESSAGE:
                 self._relate(log, event, draft)
         self._recent.add(event)
+        if conversation.peer is not None:
+            self._form_foreign(log, event, conversation.peer)
         return event
+
+    def _form_foreign(self, log: Log, event: Event, peer: Actor) -> None:
+        """Let an entry wait for the other server, unless it came from there."""
+        if event.actor_id == peer.id:
+            return
+        earlier = log.forming()[-2:-1]
+        if event.kind == Kind.REACTION and earlier and earlier[0].native is event.native:
+            return  # one set of reactions is several entries, and one message
+        log.introduce(peer.id)
+        self._peers.queue_event(log, event, peer)
 
     def _slow(self, log: Log, conversation: Conversation, actor_id: int) -> Refusal | None:
         """Let one message through in the time that the room's slow mode says (XEP-0500 §6)."""
@@ -434,10 +463,12 @@ class Messaging:
             if party is account:
                 continue
             theirs = blocks.get(party.id)
-            if theirs is not None and session.actor.name in theirs:
+            if theirs is not None and is_blocked(theirs, session.actor):
                 return Refusal.BLOCKED
             if own is not None and party.name in own:
                 return Refusal.BLOCKING
+        if own is not None and conversation.peer is not None and is_blocked(own, conversation.peer):
+            return Refusal.BLOCKING
         return None
 
     def _too_much(self, session: Session, size_bytes: int) -> Refusal | None:
@@ -458,6 +489,8 @@ def _refused(session: Session, refusal: Refusal, token: object) -> Operation:
 
 def _store(log: Log, conversation: Conversation) -> None:
     """Store a conversation with its first entry."""
+    if conversation.peer is not None:
+        log.introduce(conversation.peer.id)
     log.change(conversation_row(conversation))
     conversation.stored = True
     log.undo(lambda: _unstore(conversation))

@@ -6,16 +6,18 @@ from collections.abc import Callable
 
 from sabir.core.delivery import Sessions
 from sabir.core.directory import Directory
-from sabir.core.model.actor import Account, Actor
+from sabir.core.model.actor import Account, Actor, ActorKind
 from sabir.core.model.presence import OFFLINE, Presence
 from sabir.core.model.signals import PresenceChanged
 from sabir.core.ports import Clock, Session
+from sabir.core.services.peers import Peers, is_blocked
 
 
 class Presences:
     """Presence lives in memory, with the sessions that have it."""
 
-    def __init__(self, directory: Directory, sessions: Sessions, clock: Clock) -> None:
+    def __init__(self, directory: Directory, sessions: Sessions, clock: Clock, peers: Peers) -> None:
+        self._peers = peers
         self._clock = clock
         self._directory = directory
         self._sessions = sessions
@@ -42,6 +44,8 @@ class Presences:
             for other in self._sessions.of(watcher.id):
                 if other.presence.is_available:
                     other.signal(told)
+        for watching in self.foreign_watchers(account):
+            self._peers.show(account, session.resource, presence, watching)
         for other in self._sessions.of(account.id):
             if other.presence.is_available or other is session:
                 other.signal(told)
@@ -57,7 +61,9 @@ class Presences:
     def probe_all(self, session: Session, account: Account) -> None:
         """Tell `session` the presence of everyone whom its account watches, and of its own other devices."""
         for contact in self._directory.contacts_of(account).values():
-            if contact.watches:
+            if contact.watches and contact.actor.kind is ActorKind.REMOTE:
+                self._peers.probe(account, contact.actor)
+            elif contact.watches:
                 self.probe(session, contact.actor)
         for other in self._sessions.of(account.id):
             if other is not session and other.presence.is_available:
@@ -80,18 +86,26 @@ class Presences:
         contact = self._directory.contacts_of(account).get(actor.id)
         return contact is not None and contact.watches
 
+    def shows(self, account: Account, viewer: Actor) -> bool:
+        """Return whether `account` lets `viewer`, who may be of another server, see its presence."""
+        if account.actor is viewer:
+            return True
+        contact = self._directory.contacts_of(account).get(viewer.id)
+        return contact is not None and contact.watched and not self.hides(account.actor, viewer)
+
     def hides(self, actor: Actor, viewer: Actor) -> bool:
         """Return whether `actor` has blocked `viewer`, who is to take it for absent."""
         if actor.account_id is None:
             return False
-        return viewer.name in self._directory.blocks.get(actor.account_id, ())
+        blocks = self._directory.blocks.get(actor.account_id)
+        return blocks is not None and is_blocked(blocks, viewer)
 
     def direct(self, session: Session, account: Account, resource: str, presence: Presence) -> None:
         """Send a presence to one account.
 
         Or one of its devices) whatever the subscriptions (RFC 6121 §4.6.
         """
-        if session.actor.name in self._directory.blocks_of(account):
+        if self.hides(account.actor, session.actor):
             return
         told = PresenceChanged(session.actor, session.resource, presence)
         for other in self._sessions.of(account.id):
@@ -116,6 +130,46 @@ class Presences:
                 if watcher is not None and watcher is not account:
                     found.append(watcher)
         return found
+
+    def foreign_watchers(self, account: Account) -> list[Actor]:
+        """Return those of other servers who may see the presence of `account` and have not been blocked."""
+        return [
+            contact.actor
+            for contact in self._directory.contacts_of(account).values()
+            if contact.watched
+            and contact.actor.kind is ActorKind.REMOTE
+            and not self.hides(account.actor, contact.actor)
+        ]
+
+    def arrive(self, actor: Actor, resource: str, presence: Presence, account: Account) -> None:
+        """Show an account the presence of somebody of another server whom it watches; others it is not shown."""
+        contact = self._directory.contacts_of(account).get(actor.id)
+        if contact is None or not contact.watches or self.hides(account.actor, actor):
+            return
+        told = PresenceChanged(actor, resource, presence)
+        for session in self._sessions.of(account.id):
+            if session.presence.is_available:
+                session.signal(told)
+
+    def answer(self, account: Account, actor: Actor) -> bool:
+        """Show somebody of another server all devices of `account`; returns whether that one may see them."""
+        contact = self._directory.contacts_of(account).get(actor.id)
+        if contact is None or not contact.watched or self.hides(account.actor, actor):
+            return False
+        found = False
+        for session in self._sessions.of(account.id):
+            if session.presence.is_available:
+                self._peers.show(account, session.resource, session.presence, actor)
+                found = True
+        if not found:
+            self._peers.show(account, "", OFFLINE, actor)
+        return True
+
+    def show_gone(self, account: Account, actor: Actor) -> None:
+        """Make somebody of another server see all devices of `account` go offline."""
+        for session in self._sessions.of(account.id):
+            if session.presence.is_available:
+                self._peers.show(account, session.resource, OFFLINE, actor)
 
     def best(self, account: Account) -> Presence:
         """Return the presence of the most available device (PROTOCOLS 3.2)."""

@@ -16,6 +16,7 @@ from sabir.core.model.event import Event
 from sabir.core.model.signals import ReadMarked, Receipt, ReceiptKind, Signal, Typing, TypingState
 from sabir.core.pace import Pace
 from sabir.core.ports import LogStore, Session
+from sabir.core.services.peers import Peers, is_blocked
 
 
 class Reads:
@@ -25,8 +26,15 @@ class Reads:
     """
 
     def __init__(
-        self, log: Log, directory: Directory, sessions: Sessions, store: LogStore, pace: Pace
+        self,
+        log: Log,
+        directory: Directory,
+        sessions: Sessions,
+        store: LogStore,
+        pace: Pace,
+        peers: Peers,
     ) -> None:
+        self._peers = peers
         self._log = log
         self._directory = directory
         self._sessions = sessions
@@ -167,8 +175,12 @@ class Reads:
                 if other is not session:
                     other.signal(signal)
             return
+        peer = conversation.peer
+        if peer is not None and peer is not session.actor and isinstance(signal, Typing | Receipt):
+            self._peers.pass_on(signal, peer)
         for party in conversation.parties:
-            if session.actor.name in self._directory.blocks.get(party.id, ()):
+            blocks = self._directory.blocks.get(party.id)
+            if blocks is not None and is_blocked(blocks, session.actor):
                 continue
             for other in self._sessions.of(party.id):
                 if other is not session:

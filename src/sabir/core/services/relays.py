@@ -11,6 +11,7 @@ from sabir.core.model.conversation import Attendee, Conversation
 from sabir.core.model.signals import Relayed
 from sabir.core.pace import Pace
 from sabir.core.ports import Session
+from sabir.core.services.peers import is_blocked
 
 
 class Relays:
@@ -79,4 +80,5 @@ class Relays:
         return refusal
 
     def _blocked(self, session: Session, account: Account) -> bool:
-        return session.actor.name in self._directory.blocks_of(account)
+        blocks = self._directory.blocks.get(account.id)
+        return blocks is not None and is_blocked(blocks, session.actor)

@@ -24,6 +24,8 @@ from sabir.core.model.signals import (
     SubscriptionAnswered,
     SubscriptionAsked,
 )
+from sabir.core.services import peers as abroad
+from sabir.core.services.peers import Peers
 from sabir.core.services.presence import Presences
 
 MAX_CONTACTS = 2_000
@@ -36,7 +38,10 @@ Then = Callable[[], None]
 class Roster:
     """The contacts of local accounts."""
 
-    def __init__(self, log: Log, directory: Directory, sessions: Sessions, presences: Presences) -> None:
+    def __init__(
+        self, log: Log, directory: Directory, sessions: Sessions, presences: Presences, peers: Peers
+    ) -> None:
+        self._peers = peers
         self._log = log
         self._directory = directory
         self._sessions = sessions
@@ -83,6 +88,10 @@ class Roster:
             log.undo(before.clear)
             log.undo(theirs_before.clear)
             self._put(log, account, None, actor)
+            if old.watches or old.asked:
+                self._peers.queue_step(log, account, actor, abroad.LEAVE)
+            if old.watched or old.asking:
+                self._peers.queue_step(log, account, actor, abroad.REFUSE)
             theirs = None if other is None else self.contact(other, account.actor)
             if other is not None and theirs is not None:
                 theirs_before.append(theirs)
@@ -96,6 +105,7 @@ class Roster:
         def done() -> None:
             for session in self._sessions.of(account.id):
                 session.signal(ContactChanged(before[0], removed=True))
+            self._tell_server(account, actor, gone=before[0].watched)
             if other is None or not theirs_before:
                 return
             theirs = theirs_before[0]
@@ -120,7 +130,9 @@ class Roster:
                 return Refusal.TOO_MANY
             mine = contacts.get(actor.id) or Contact(actor)
             if other is None:
-                self._put(log, account, mine.with_(asked=True, listed=True))
+                if not mine.watches:
+                    self._put(log, account, mine.with_(asked=True, listed=True))
+                self._peers.queue_step(log, account, actor, abroad.ASK, request)
                 return None
             theirs = self.contact(other, account.actor) or Contact(account.actor, listed=False)
             if theirs.watched or theirs.approved or other is account:
@@ -137,6 +149,7 @@ class Roster:
         def done() -> None:
             self._show(account, actor)
             if other is None:
+                self._tell_server(account, actor)
                 return
             if granted:
                 self._tell(account, SubscriptionAnswered(actor, granted=True))
@@ -158,6 +171,12 @@ class Roster:
         def form(log: Log) -> Refusal | None:
             mine = self.contact(account, actor) or Contact(actor, listed=False)
             theirs = None if other is None else self.contact(other, account.actor)
+            if other is None and mine.asking:
+                answered.append(True)
+                log.undo(answered.clear)
+                self._put(log, account, mine.with_(asking=False, watched=True, listed=True, request=b""))
+                self._peers.queue_step(log, account, actor, abroad.GRANT)
+                return None
             if other is None or not mine.asking or theirs is None:
                 if not mine.watched:
                     self._put(log, account, mine.with_(approved=True, listed=True))
@@ -170,6 +189,9 @@ class Roster:
 
         def done() -> None:
             self._show(account, actor)
+            if answered and other is None:
+                self._tell_server(account, actor)
+                self._presences.answer(account, actor)
             if answered and other is not None:
                 self._tell(other, SubscriptionAnswered(account.actor, granted=True))
                 self._show(other, account.actor)
@@ -190,6 +212,8 @@ class Roster:
             log.undo(changed.clear)
             kept = mine.with_(watched=False, asking=False, approved=False, request=b"")
             self._put(log, account, kept if kept.listed else None, actor)
+            if mine.watched or mine.asking:
+                self._peers.queue_step(log, account, actor, abroad.REFUSE)
             theirs = None if other is None else self.contact(other, account.actor)
             if other is not None and theirs is not None:
                 self._put(log, other, theirs.with_(watches=False, asked=False))
@@ -199,6 +223,8 @@ class Roster:
             if not changed:
                 return
             self._show(account, actor)
+            if other is None:
+                self._tell_server(account, actor, gone=changed[0])
             if other is not None:
                 if changed[0]:
                     self._presences.tell_gone(account, other)
@@ -219,6 +245,7 @@ class Roster:
             changed.append(mine)
             log.undo(changed.clear)
             self._put(log, account, mine.with_(watches=False, asked=False))
+            self._peers.queue_step(log, account, actor, abroad.LEAVE)
             theirs = None if other is None else self.contact(other, account.actor)
             if other is not None and theirs is not None:
                 kept = theirs.with_(watched=False, asking=False, request=b"")
@@ -229,10 +256,96 @@ class Roster:
             if not changed:
                 return
             self._show(account, actor)
+            if other is None:
+                self._tell_server(account, actor)
             if other is not None:
                 self._tell(other, SubscriptionAnswered(account.actor, granted=False, own=True))
                 self._show(other, account.actor)
                 self._presences.tell_gone(other, account)
+
+        self._run(form, done, then, refused)
+
+    # What people of other servers do: the local side of RFC 6121 Appendix A
+
+    def asked_by(self, account: Account, actor: Actor, request: bytes, then: Then, refused: Refused) -> None:
+        """Take a request of somebody of another server; granted at once if that was approved before."""
+        outcome: list[bool] = []
+
+        def form(log: Log) -> Refusal | None:
+            contacts = self._directory.contacts_of(account)
+            if abroad.is_blocked(self._directory.blocks_of(account), actor):
+                return None
+            mine = contacts.get(actor.id) or Contact(actor, listed=False)
+            if mine.asking:
+                return None
+            if mine.watched or mine.approved:
+                # RFC 6121 §3.1.3: whoever may see it already is told so again.
+                outcome.append(True)
+                self._put(log, account, mine.with_(watched=True, approved=False, listed=True))
+                self._peers.queue_step(log, account, actor, abroad.GRANT)
+            elif len(contacts) >= MAX_CONTACTS:
+                return Refusal.TOO_MANY
+            else:
+                outcome.append(False)
+                self._put(log, account, mine.with_(asking=True, request=request))
+            log.undo(outcome.clear)
+            return None
+
+        def done() -> None:
+            contact = self.contact(account, actor)
+            if not outcome or contact is None:
+                return
+            if outcome[0]:
+                self._show(account, actor)
+                self._tell_server(account, actor)
+                self._presences.answer(account, actor)
+            else:
+                self._tell(account, SubscriptionAsked(contact))
+
+        self._run(form, done, then, refused)
+
+    def answered_by(
+        self, account: Account, actor: Actor, then: Then, refused: Refused, *, granted: bool
+    ) -> None:
+        """Take the answer of somebody of another server to a request, or the end of what was granted."""
+        changed: list[bool] = []
+
+        def form(log: Log) -> Refusal | None:
+            mine = self.contact(account, actor)
+            if mine is None or not (mine.asked or (mine.watches and not granted)):
+                return None  # RFC 6121 §3.1.6, §3.2.3: nobody asked
+            changed.append(True)
+            log.undo(changed.clear)
+            self._put(log, account, mine.with_(asked=False, watches=granted))
+            return None
+
+        def done() -> None:
+            if changed:
+                self._tell(account, SubscriptionAnswered(actor, granted=granted))
+                self._show(account, actor)
+
+        self._run(form, done, then, refused)
+
+    def left_by(self, account: Account, actor: Actor, then: Then, refused: Refused) -> None:
+        """Take note that somebody of another server does not want to see the account any more."""
+        changed: list[bool] = []
+
+        def form(log: Log) -> Refusal | None:
+            mine = self.contact(account, actor)
+            if mine is None or not (mine.watched or mine.asking):
+                return None
+            changed.append(mine.watched)
+            log.undo(changed.clear)
+            kept = mine.with_(watched=False, asking=False, request=b"")
+            self._put(log, account, kept if kept.listed else None, actor)
+            return None
+
+        def done() -> None:
+            if changed:
+                self._tell(account, SubscriptionAnswered(actor, granted=False, own=True))
+                self._show(account, actor)
+                if changed[0]:
+                    self._presences.show_gone(account, actor)  # RFC 6121 §3.3.3
 
         self._run(form, done, then, refused)
 
@@ -259,6 +372,8 @@ class Roster:
                 other = self._directory.account(name)
                 if other is not None and self._presences.may_see(other, account.actor):
                     self._presences.tell_gone(account, other)
+            for actor in self._watchers_of_elsewhere(account, names):
+                self._presences.show_gone(account, actor)
             for session in self._sessions.of(account.id):
                 session.signal(BlockListChanged(tuple(names), blocked=True))
 
@@ -285,6 +400,8 @@ class Roster:
                 other = self._directory.account(name)
                 if other is not None and self._presences.may_see(other, account.actor):
                     self._presences.tell_here(account, other)
+            for actor in self._watchers_of_elsewhere(account, gone):
+                self._presences.answer(account, actor)
 
         self._run(form, done, then, refused)
 
@@ -320,6 +437,23 @@ class Roster:
     def _tell(self, account: Account, signal: Signal) -> None:
         for session in self._sessions.of(account.id):
             session.signal(signal)
+
+    def _watchers_of_elsewhere(self, account: Account, names: Sequence[str]) -> list[Actor]:
+        """Return those of other servers whom a block list of `names` is about, and who may see the account."""
+        named = dict.fromkeys(names)
+        return [
+            contact.actor
+            for contact in self._directory.contacts_of(account).values()
+            if contact.watched
+            and contact.actor.account_id is None
+            and abroad.is_blocked(named, contact.actor)
+        ]
+
+    def _tell_server(self, account: Account, actor: Actor, *, gone: bool = False) -> None:
+        """Send on what waits for the server of `actor`; `gone`: who may not see the account any more sees it leave."""
+        if gone and actor.account_id is None:
+            self._presences.show_gone(account, actor)  # RFC 6121 §3.2.2: before `unsubscribed` comes
+        self._peers.wake(actor)
 
     def _account_of(self, actor: Actor) -> Account | None:
         return None if actor.account_id is None else self._directory.accounts.get(actor.account_id)

@@ -35,6 +35,7 @@ from sabir.wire.xml.element import serialise_attributes
 from sabir.wire.xml.scan import scan
 
 CLIENT: Final = "jabber:client"
+SERVER: Final = "jabber:server"
 STREAMS: Final = "http://etherx.jabber.org/streams"
 MAX_OPENING_BYTES: Final = 8_192
 
@@ -57,13 +58,26 @@ Frame = Stanza | Opening | StreamEnd
 class Decoder:
     """Cuts what arrives on one stream into its opening, its stanzas and its end.
 
-    `max_bytes` is the largest stanza accepted from now on. Raises nothing but `StreamError`.
+    `max_bytes` is the largest stanza accepted from now on. `content` is the namespace of its stanzas, that of
+    clients or, between servers, `SERVER` (RFC 6120 §4.8.2). Raises nothing but `StreamError`.
     """
 
-    __slots__ = ("_at", "_buffer", "_context", "_framer", "_opened", "_piece", "_tag", "_tried", "max_bytes")
+    __slots__ = (
+        "_at",
+        "_buffer",
+        "_content",
+        "_context",
+        "_framer",
+        "_opened",
+        "_piece",
+        "_tag",
+        "_tried",
+        "max_bytes",
+    )
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, content: bytes = _CLIENT) -> None:
         self.max_bytes: int = max_bytes
+        self._content: bytes = content
         self._buffer: bytes = b""
         self._at: int = 0
         self._opened: bool = False
@@ -136,7 +150,7 @@ class Decoder:
             self._tried = False
             return Stanza(
                 name,
-                b"" if xmlns is None or xmlns == _CLIENT else xmlns,
+                b"" if xmlns is None or xmlns == self._content else xmlns,
                 to,
                 sender,
                 b"" if type_ is None else type_,
@@ -181,7 +195,7 @@ class Decoder:
         self._piece = None
         self._buffer = bytes(piece[end:])
         self._at = 0
-        return stanza_of(parse(bytes(piece[:end]), self._context))
+        return stanza_of(parse(bytes(piece[:end]), self._context), self._content)
 
     def _check_beginning(self, data: bytes, at: int) -> None:
         """Refuse at once what no later byte can make right."""
@@ -212,8 +226,11 @@ class Decoder:
         return opening
 
 
-def stanza_of(element: Element) -> Stanza:
-    """Return an element as a stanza, written anew: every namespace is declared where it begins."""
+def stanza_of(element: Element, content: bytes = _CLIENT) -> Stanza:
+    """Return an element as a stanza, written anew: every namespace is declared where it begins.
+
+    `content` is the namespace of stanzas on the stream that it came by.
+    """
     attributes = dict(element.attributes)
     to = attributes.pop("to", None)
     sender = attributes.pop("from", None)
@@ -240,7 +257,7 @@ def stanza_of(element: Element) -> Stanza:
     data = b"".join(parts)
     stanza = Stanza(
         element.name.encode(),
-        b"" if element.namespace == CLIENT else element.namespace.encode(),
+        b"" if element.namespace.encode() == content else element.namespace.encode(),
         None if to is None else to.encode(),
         None if sender is None else sender.encode(),
         attributes.get("type", "").encode(),
@@ -251,7 +268,8 @@ def stanza_of(element: Element) -> Stanza:
         len(data),
         tuple(children),
     )
-    stanza.tree = element
+    if content == _CLIENT:
+        stanza.tree = element  # else it is made anew when needed, in the namespace of clients
     return stanza
 
 
@@ -285,6 +303,18 @@ def encode_opening(domain: str, stream_id: str, to: str = "", language: str = "e
         + " version='1.0'"
         + attribute("xml:lang", language)
         + ">"
+    ).encode()
+
+
+def encode_server_opening(stream_id: str, sender: str, to: str) -> bytes:
+    """Return our opening of a stream with another server (RFC 6120 §4.7); without id if we are who called."""
+    return (
+        "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback'"
+        " xmlns:stream='http://etherx.jabber.org/streams'"
+        + (attribute("id", stream_id) if stream_id else "")
+        + (attribute("from", sender) if sender else "")
+        + (attribute("to", to) if to else "")
+        + " version='1.0' xml:lang='en'>"
     ).encode()
 
 

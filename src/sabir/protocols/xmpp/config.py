@@ -1,6 +1,8 @@
 """Settings of the XMPP front end."""
 
+import re
 from dataclasses import dataclass, field
+from enum import Enum
 
 from sabir.base.secret import Secret
 
@@ -30,6 +32,89 @@ class ExternalService:
             raise ValueError("port is a number up to 65535")
         if self.transport not in ("", "udp", "tcp"):
             raise ValueError('transport is "udp" or "tcp"')
+
+
+class Verify(Enum):
+    """How another server has to prove that it speaks for its domain."""
+
+    STRICT = "strict"
+    DIALBACK = "dialback"
+    INSECURE_TEST = "insecure-test"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FederationConfig:
+    """Settings under `[xmpp.federation]`: other XMPP servers."""
+
+    enabled: bool = True
+    """Talk with other servers. Never done for the domain `localhost`, which is nobody's address, unless `hosts` names
+    servers."""
+    verify: Verify = Verify.DIALBACK
+    """How servers prove who they are: `strict`, by a certificate of a trusted authority only; `dialback`, by that
+    or, in its place, by being where the DNS says (XEP-0220), always encrypted; `insecure-test`, like that and
+    without encryption where the peer has none."""
+    verify_by_domain: dict[str, Verify] = field(default_factory=dict)
+    """The same for single domains, such as `{ "example.org" = "strict" }`."""
+    allow: tuple[str, ...] = ()
+    """Domains that may be talked with, those below them included; empty for all."""
+    deny: tuple[str, ...] = ()
+    """Domains that may not, those below them included; more than `allow`."""
+    hosts: dict[str, str] = field(default_factory=dict)
+    """Where servers are that the DNS does not know: `{ "example.org" = "192.0.2.1:5269" }`, with `tls://` in front for
+    TLS from the first byte."""
+    name_servers: tuple[str, ...] = ()
+    """Name servers to ask, `address` or `address:port`; empty for those of the system."""
+    trust: tuple[str, ...] = ()
+    """PEM files with the authorities whose certificates count; empty for those of the system."""
+    max_stanza_bytes: int = 524_288
+    """The largest stanza that another server may send, in bytes."""
+    max_unproven: int = 200
+    """Streams of servers that have not proven yet who they are; those beyond are closed at once."""
+    max_links: int = 2_000
+    """Streams to other servers, one for each domain of ours and of theirs."""
+    negotiation_timeout_s: int = 30
+    """Seconds that a stream may take from connecting to the proof."""
+    keepalive_s: int = 120
+    """Seconds of silence after which a blank is sent, so that routers remember the stream."""
+    idle_close_s: int = 900
+    """Seconds without a stanza after which a stream is closed; the next stanza opens another."""
+    ping_timeout_s: int = 60
+    """Seconds that another server may take to confirm messages before the stream is given up."""
+    retry_s: int = 10
+    """Seconds before a server that could not be reached is tried again; doubled with each try."""
+    max_retry_s: int = 1_800
+    """The longest that the wait becomes, in seconds."""
+    keep_messages_h: int = 24
+    """Hours that a message waits for a server that cannot be reached, before its sender is told."""
+    max_waiting: int = 10_000
+    """Messages that wait for one server; further ones are refused."""
+
+    def __post_init__(self) -> None:
+        """Refuse limits with which no server could work.
+
+        Raises:
+            ValueError: names the key and the fix.
+        """
+        if self.max_stanza_bytes < 10_000:
+            raise ValueError("max_stanza_bytes: must be at least 10000, as RFC 6120 §13.12 demands")
+        for key in (
+            "max_unproven",
+            "max_links",
+            "negotiation_timeout_s",
+            "keepalive_s",
+            "idle_close_s",
+            "ping_timeout_s",
+            "retry_s",
+            "keep_messages_h",
+            "max_waiting",
+        ):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key}: must be at least 1")
+        for domain, host in self.hosts.items():
+            if not re.fullmatch(r"(tls://)?.+:\d{1,5}", host):
+                raise ValueError(f"hosts: {host} of {domain}: write it as host:port")
+        if self.max_retry_s < self.retry_s:
+            raise ValueError("max_retry_s: must not be less than retry_s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +147,8 @@ class XmppConfig:
     """The same in bytes."""
     max_sessions_per_account: int = 50
     """Connections of one account at the same time."""
+    federation: FederationConfig = field(default_factory=FederationConfig)
+    """Other servers."""
 
     services: tuple[ExternalService, ...] = ()
     """Services for calls, told to clients (XEP-0215). For each: `type` (`stun`, `turn`, `turns`...), `host`, and if

@@ -87,6 +87,7 @@ JID_MALFORMED: Final = StanzaError(ErrorType.MODIFY, "jid-malformed")
 NOT_ACCEPTABLE: Final = StanzaError(ErrorType.MODIFY, "not-acceptable")
 NOT_ALLOWED: Final = StanzaError(ErrorType.CANCEL, "not-allowed")
 REMOTE_SERVER_NOT_FOUND: Final = StanzaError(ErrorType.CANCEL, "remote-server-not-found")
+REMOTE_SERVER_TIMEOUT: Final = StanzaError(ErrorType.WAIT, "remote-server-timeout")
 SERVICE_UNAVAILABLE: Final = StanzaError(ErrorType.CANCEL, "service-unavailable")
 
 PUBSUB_ERRORS: Final = "http://jabber.org/protocol/pubsub#errors"

@@ -19,6 +19,7 @@ from sabir.protocols.xmpp.features.chat import PROTOCOL
 from sabir.protocols.xmpp.features.context import Place
 from sabir.protocols.xmpp.features.dialogues import Dialogues
 from sabir.protocols.xmpp.features.pubsub import bookmarks
+from sabir.protocols.xmpp.federation.office import Office, is_enabled, links_of
 from sabir.protocols.xmpp.framing import declared
 from sabir.protocols.xmpp.session import Hub, Stream
 from sabir.protocols.xmpp.translate import XmppTranslator
@@ -37,6 +38,7 @@ class XmppFrontEnd:
         self.counters = Counters(PROTOCOL)
         if environment.plain_logins:
             config = replace(config, require_tls=False)
+        links = links_of(config, environment, bind(log))
         place = Place(
             domain=environment.domain,
             rooms_domain=environment.rooms_domain,
@@ -50,6 +52,7 @@ class XmppFrontEnd:
             waker=environment.waker,
             dialogues=Dialogues(secrets.token_hex(4)),
             capabilities=KnownCapabilities(),
+            abroad=links,
         )
         self._hub = Hub(config, environment, place, self.counters, secrets.token_bytes, bind(log))
         environment.services.pubsub.observers.append(bookmarks.observer(place))
@@ -57,16 +60,28 @@ class XmppFrontEnd:
         environment.services.pushes.gateways[PROTOCOL] = push.Gateway(
             place, with_sender=environment.push_sender
         )
+        self._office: Office | None = None
+        if is_enabled(config, environment.domain):
+            self._office = Office(links, place, environment, self.counters, secrets.token_bytes, bind(log))
 
     def doors(self) -> Sequence[Door]:
         """See `FrontEnd.doors`."""
-        return (
+        doors = [
             Door(name="xmpp", port=5222, tls=Tls.STARTTLS),
             Door(name="xmpp-tls", port=5223, tls=Tls.DIRECT, alpn=("xmpp-client",)),  # XEP-0368 §4
-        )
+        ]
+        if self._office is not None:
+            alpn = ("xmpp-server",)
+            doors += (
+                Door(name="xmpp-s2s", port=5269, tls=Tls.STARTTLS, servers=True),
+                Door(name="xmpp-s2s-tls", port=5270, tls=Tls.DIRECT, alpn=alpn, servers=True),
+            )
+        return doors
 
     def connect(self, connection: Connection, door: Door) -> Handler:
         """See `FrontEnd.connect`."""
+        if self._office is not None and door.servers:
+            return self._office.incoming(connection)
         return Stream(self._hub, connection)
 
     def offers(self) -> Sequence[Offer]:
@@ -85,6 +100,11 @@ class XmppFrontEnd:
         told = {hostmeta.WEBSOCKET: WEBSOCKET_PATHS[0]}
         needs_tls = self._hub.config.require_tls
         return [*sockets, *hostmeta.pages(self._hub.environment.public, told, needs_tls=needs_tls)]
+
+
+def federates(config: XmppConfig, domain: str) -> bool:
+    """Return whether the server of `domain` talks with others."""
+    return is_enabled(config, domain)
 
 
 def front_end(config: XmppConfig, environment: Environment) -> XmppFrontEnd:

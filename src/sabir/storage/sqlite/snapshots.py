@@ -48,6 +48,9 @@ _NODE_OWNERS: Final = text_of(sa.select(_n.owner_actor).distinct())
 _LAST_NODE: Final = text_of(sa.select(sa.func.max(_n.id)))
 _LAST_MS: Final = text_of(sa.select(_e.at_ms).order_by(_e.seq.desc())) + " LIMIT 1"
 
+_q: Final = schema.peer_queue.c
+_WAITING: Final = text_of(sa.select(_q.peer_id, sa.func.count(), sa.func.max(_q.n)).group_by(_q.peer_id))
+
 
 class Recent:
     """What is in the log, but in neither the index nor the counters on disk."""
@@ -120,6 +123,8 @@ def snapshot(connection: sqlite3.Connection, recent: Recent) -> Snapshot:
         node_owners=[row[0] for row in connection.execute(_NODE_OWNERS)],
         last_node_id=connection.execute(_LAST_NODE).fetchone()[0] or 0,
         pushes=statements.PUSHES.rows(connection, statements.PUSHES.select()),
+        peers=statements.PEERS.rows(connection, statements.PEERS.select()),
+        waiting=connection.execute(_WAITING).fetchall(),
     )
 
 

@@ -220,6 +220,8 @@ STATES: Final = Stored(changes.StateRow, schema.state)
 RELATIONS: Final = Stored(changes.RelationRow, schema.relations)
 CONTACTS: Final = Stored(changes.ContactRow, schema.roster)
 BLOCKS: Final = Stored(changes.BlockRow, schema.blocks)
+PEERS: Final = Stored(changes.PeerRow, schema.peers)
+PEER_QUEUE: Final = Stored(changes.PeerQueueRow, schema.peer_queue)
 DATA: Final = Stored(changes.DataRow, schema.account_data)
 READS: Final = Stored(changes.ReadRow, schema.reads)
 RECEIPTS: Final = Stored(changes.ReceiptRow, schema.receipts)
@@ -249,6 +251,8 @@ STORED: Final[dict[type[changes.Change], Put]] = {
             RELATIONS,
             CONTACTS,
             BLOCKS,
+            PEERS,
+            PEER_QUEUE,
             DATA,
             READS,
             RECEIPTS,

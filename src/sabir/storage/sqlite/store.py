@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
-from sabir.core.model.changes import CredentialRow, ItemRow, ReadRow, RelationRow
+from sabir.core.model.changes import CredentialRow, ItemRow, PeerQueueRow, ReadRow, RelationRow
 from sabir.core.model.event import Event
 from sabir.core.ports import Batch, Nodes, Page, PageQuery, Snapshot, StoreError, TextIndex
 from sabir.storage import migrations, schema
@@ -75,6 +75,13 @@ _ITEM_INDEX: Final = text_of(
 _SUBSCRIBERS: Final = statements.SUBSCRIBERS.select(schema.pubsub_subscribers.c.node_id.in_(_OWNED))
 _ITEM: Final = statements.ITEMS.select(
     _items.node_id == sa.bindparam("node_id"), _items.item_id == sa.bindparam("item_id")
+)
+_queue: Final = schema.peer_queue.c
+_PEER_QUEUE: Final = (
+    statements.PEER_QUEUE.select(
+        _queue.peer_id == sa.bindparam("peer_id"), _queue.n > sa.bindparam("n"), order=(_queue.n,)
+    )
+    + " LIMIT ?"
 )
 _READS: Final = statements.READS.select(schema.reads.c.account_id == sa.bindparam("account_id"))
 
@@ -192,6 +199,10 @@ class SqliteStore:
     def reads(self, account_id: int) -> list[ReadRow]:
         """See `LogStore.reads`."""
         return statements.READS.rows(self._connection, _READS, (account_id,))
+
+    def peer_queue(self, peer_id: int, after_n: int, limit: int) -> list[PeerQueueRow]:
+        """See `LogStore.peer_queue`."""
+        return statements.PEER_QUEUE.rows(self._connection, _PEER_QUEUE, (peer_id, after_n, limit))
 
     def nodes(self, owner_actor: int) -> Nodes:
         """See `LogStore.nodes`."""

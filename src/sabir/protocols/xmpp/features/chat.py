@@ -4,7 +4,7 @@ An entry of the log goes to receivers as `<message to='` + address + a tail that
 them and kept in `Event.cache`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from sabir.core.errors import Refusal
@@ -47,7 +47,7 @@ class Posted:
     def posted(self, conversation: Conversation, event: Event) -> None:
         """See `Outcome.posted`."""
         self._ticket.finish()
-        if len(conversation.parties) == 1:
+        if conversation.is_note:
             deliver(self._context, conversation, event)
 
     def refused(self, refusal: Refusal) -> None:
@@ -85,29 +85,42 @@ def take_message(context: Context, stanza: Stanza, to: Jid) -> None:
     if stanza.type == b"headline":
         _relay(context, stanza, accepted, other, to)
         return
-    conversation = services.messaging.open_direct(context.account, other)
-    what = accepted.what
     if accepted.invites:
         # A post follows in the log's queue; what is relayed has to wait, so that the invited can enter at once.
-        then = context.begin().finish if what == accept.RELAY else _ignore
+        then = context.begin().finish if accepted.what == accept.RELAY else _ignore
         invitations.admit(context, stanza, other, then)
-    if what == accept.EVENT or what == accept.SUBJECT:
-        _post(context, stanza, accepted, conversation, other, resource)
-    elif what == accept.REACTIONS:
-        _react(context, stanza, accepted, conversation, other, resource)
-    elif what == accept.RELAY:
-        _relay(context, stanza, accepted, other, to)
-    else:
-        _signal(context, accepted, conversation, other, resource)
+    submit(
+        context,
+        stanza,
+        accepted,
+        services.messaging.open_direct(context.account, other),
+        resource,
+        lambda: _relay(context, stanza, accepted, other, to),
+    )
 
 
-def _post(
+def submit(
     context: Context,
     stanza: Stanza,
     accepted: Accepted,
     conversation: Conversation,
-    other: Account,
     resource: str,
+    relay: Callable[[], None],
+) -> None:
+    """Put a message into its direct conversation, show it as a signal, or `relay` what is not kept."""
+    what = accepted.what
+    if what == accept.EVENT or what == accept.SUBJECT:
+        _post(context, stanza, accepted, conversation, resource)
+    elif what == accept.REACTIONS:
+        _react(context, stanza, accepted, conversation, resource, relay)
+    elif what == accept.RELAY:
+        relay()
+    else:
+        _signal(context, accepted, conversation, resource)
+
+
+def _post(
+    context: Context, stanza: Stanza, accepted: Accepted, conversation: Conversation, resource: str
 ) -> None:
     draft = Draft(
         PROTOCOL,
@@ -117,11 +130,13 @@ def _post(
         native_id=accepted.native_id,
         resource=context.jid.resource,
         to_resource=resource,
+        # Another server that was cut off before we confirmed sends again.
+        may_repeat=conversation.peer is context.actor,
     )
     if accepted.target:
         # A reply may be to either side's message; what changes a message is about one's own.
         is_reply = accepted.kind == Kind.MESSAGE
-        named = find_named(context, conversation, other, accepted.target) if is_reply else None
+        named = find_named(context, conversation, accepted.target) if is_reply else None
         draft.target_id = named.event_id if named else _event_of(context, conversation, accepted.target)
         draft.target_native = b"" if draft.target_id else accepted.target
     context.place.services.messaging.post(
@@ -136,14 +151,14 @@ def _event_of(context: Context, conversation: Conversation, id_: bytes) -> bytes
     return event_id if event is not None and event.conversation_id == conversation.id else b""
 
 
-def find_named(context: Context, conversation: Conversation, other: Account, id_: bytes) -> Event | None:
+def find_named(context: Context, conversation: Conversation, id_: bytes) -> Event | None:
     """Return the message of either side that a client calls `id_`."""
     history = context.place.services.history
     event_id = event_id_of(id_.decode("ascii", "replace"))
     found = history.find(event_id) if event_id else None
-    for author in (other, context.account):
+    for author in (conversation.other_than(context.actor.id), context.actor):
         if found is None:
-            found = history.find_native(PROTOCOL, author.actor, id_)
+            found = history.find_native(PROTOCOL, author, id_)
         if found is not None and found.conversation_id != conversation.id:
             found = None
     return found
@@ -154,13 +169,13 @@ def _react(
     stanza: Stanza,
     accepted: Accepted,
     conversation: Conversation,
-    other: Account,
     resource: str,
+    relay: Callable[[], None],
 ) -> None:
-    target = find_named(context, conversation, other, accepted.target)
+    target = find_named(context, conversation, accepted.target)
     if target is None:
         # A message from before our log: its readers may know it, we cannot keep what is said about it.
-        _relay(context, stanza, accepted, other, Jid(other.name, context.place.domain, resource))
+        relay()
         return
     draft = Draft(
         PROTOCOL,
@@ -176,9 +191,7 @@ def _react(
     messaging.react(context.session, conversation, draft, accepted.emojis, token, token.settled)
 
 
-def _signal(
-    context: Context, accepted: Accepted, conversation: Conversation, other: Account, resource: str
-) -> None:
+def _signal(context: Context, accepted: Accepted, conversation: Conversation, resource: str) -> None:
     if accepted.what == accept.TYPING:
         typing = context.place.services.reads.typing
         context.run(
@@ -187,15 +200,13 @@ def _signal(
             )
         )
     else:
-        context.run(lambda: _receipt(context, accepted, conversation, other, resource))
+        context.run(lambda: _receipt(context, accepted, conversation, resource))
 
 
-def _receipt(
-    context: Context, accepted: Accepted, conversation: Conversation, other: Account, resource: str
-) -> None:
+def _receipt(context: Context, accepted: Accepted, conversation: Conversation, resource: str) -> None:
     reads = context.place.services.reads
     kind = ReceiptKind.READ if accepted.what == accept.DISPLAYED else ReceiptKind.DELIVERED
-    event = find_named(context, conversation, other, accepted.target)
+    event = find_named(context, conversation, accepted.target)
     if event is not None and kind is ReceiptKind.READ:
         reads.mark(context.session, conversation, event)
     reads.receive(
@@ -210,15 +221,20 @@ def _receipt(
 
 
 def _relay(context: Context, stanza: Stanza, accepted: Accepted, other: Account, to: Jid) -> None:
-    """Pass on what is not kept, to the device addressed or to all that take messages (RFC 6121 §8.5.2.1.1)."""
+    """Pass on what is not kept."""
     payload = b"<message" + accepted.native
+    relay(context, stanza, payload, other, to.resource)
+
+
+def relay(context: Context, stanza: Stanza, payload: bytes, other: Account, resource: str) -> None:
+    """Pass `payload` on, to the device addressed or to all that take messages (RFC 6121 §8.5.2.1.1)."""
 
     def effect() -> None:
         services = context.place.services
         found = False
         for device in list(services.devices.of(other)):
             if device is context.session or not (
-                device.resource == to.resource if to.resource else takes_messages(device)
+                device.resource == resource if resource else takes_messages(device)
             ):
                 continue
             refusal = services.relays.to_device(context.session, other, device.resource, payload)
@@ -245,7 +261,7 @@ def takes_messages(device: Session) -> bool:
 def deliver(context: Context, conversation: Conversation, event: Event) -> None:
     """Show an entry of a direct conversation to a client, or a copy of it, or nothing."""
     session = context.session
-    if event.actor_id == context.actor.id and len(conversation.parties) == 2:
+    if event.actor_id == context.actor.id and not conversation.is_note:
         if context.carbons:
             _send_copy(context, conversation, event, "sent")
         return
@@ -264,7 +280,7 @@ def deliver(context: Context, conversation: Conversation, event: Event) -> None:
 
 def deliver_late(context: Context, conversation: Conversation, event: Event) -> None:
     """Show an entry from the log to a client that was away or slow: with its time (XEP-0203)."""
-    if event.actor_id == context.actor.id and len(conversation.parties) == 2:
+    if event.actor_id == context.actor.id and not conversation.is_note:
         return
     tail = event.cache.get("late")
     if tail is None:
@@ -305,7 +321,7 @@ def _translated(place: Place, conversation: Conversation, event: Event) -> bytes
     author = place.services.directory.actor(event.actor_id)
     rendered = foreign(place, conversation, event)
     start = (
-        attribute("from", f"{author.name}@{place.domain}")
+        attribute("from", place.address_of(author))
         + (" type='headline'" if rendered.headline else " type='chat'")
         + attribute("id", stanza_id_of(event.event_id))
     )
@@ -350,8 +366,7 @@ def _send_copy(context: Context, conversation: Conversation, event: Event, direc
         native = native_of(context.place, conversation, event)
         if native and b"<no-copy" not in native:
             me = f"{context.account.name}@{context.place.domain}"
-            party = next(each for each in conversation.parties if each.actor.id != event.actor_id)
-            to = f"{party.name}@{context.place.domain}"
+            to = context.place.address_of(conversation.other_than(event.actor_id))
             if event.to_resource:
                 to += "/" + event.to_resource
             tail = encode_copy(me, direction, insert(native, stanza_id(me, event.event_id)), to)
@@ -373,15 +388,13 @@ def encode_copy(me: str, direction: str, native: bytes, to: str) -> bytes:
 def show_signal(context: Context, signal: Typing | Receipt) -> None:
     """Show a chat state or a receipt of a direct conversation; one's own other device's as a copy."""
     place = context.place
-    parties = signal.conversation.parties
-    native = signal.native if signal.protocol == PROTOCOL else _translated_signal(place, signal)
+    native = native_of_signal(place, signal)
     if not native:
         return
-    if signal.actor is context.actor and len(parties) == 2:
+    if signal.actor is context.actor and not signal.conversation.is_note:
         if context.carbons:
-            other = next(each for each in parties if each.actor is not context.actor)
-            me = f"{context.account.name}@{place.domain}"
-            copy = encode_copy(me, "sent", native, f"{other.name}@{place.domain}")
+            other = place.address_of(signal.conversation.other_than(context.actor.id))
+            copy = encode_copy(str(context.jid.bare), "sent", native, other)
             context.send_parts(TO, context.address, copy)
     elif signal.to_resource:
         if signal.to_resource == context.session.resource:
@@ -390,8 +403,11 @@ def show_signal(context: Context, signal: Typing | Receipt) -> None:
         context.send_parts(TO, context.address, b"'" + native)
 
 
-def _translated_signal(place: Place, signal: Typing | Receipt) -> bytes:
-    start = attribute("from", f"{signal.actor.name}@{place.domain}") + " type='chat'>"
+def native_of_signal(place: Place, signal: Typing | Receipt) -> bytes:
+    """Return what follows `<message` of a chat state or receipt, whatever protocol it came by; it has no `to`."""
+    if signal.protocol == PROTOCOL:
+        return signal.native
+    start = attribute("from", place.address_of(signal.actor)) + " type='chat'>"
     if isinstance(signal, Typing):
         payload = f"<{signal.state.value} xmlns='http://jabber.org/protocol/chatstates'/>"
     else:

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sabir.core.errors import Refusal
-from sabir.core.model.actor import Account, Actor
+from sabir.core.model.actor import Account, Actor, ActorKind
 from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import Event
 from sabir.core.ports import Session, Waker
 from sabir.core.services import Services
 from sabir.protocols.xmpp.config import XmppConfig
 from sabir.protocols.xmpp.errors import StanzaError
+from sabir.protocols.xmpp.features.abroad import NOWHERE, Abroad
 from sabir.protocols.xmpp.features.caps_hash import Claim
 from sabir.protocols.xmpp.features.dialogues import Dialogues
 from sabir.protocols.xmpp.jid import Jid
@@ -81,13 +82,22 @@ class Place:
     dialogues: Dialogues
     """Commands under way (XEP-0050)."""
     capabilities: Capabilities
+    abroad: Abroad = NOWHERE
+    """Other servers."""
+
+    def is_ours(self, domain: str) -> bool:
+        """Return whether this server answers for a domain itself."""
+        return domain in (self.domain, self.rooms_domain, self.push_domain)
+
+    def address_of(self, actor: Actor) -> str:
+        """Return the bare address of somebody, here or elsewhere."""
+        return actor.name if actor.kind is ActorKind.REMOTE else f"{actor.name}@{self.domain}"
 
 
 class Context(Protocol):
     """One client that has logged in and bound a resource."""
 
     place: Place
-    account: Account
     actor: Actor
     jid: Jid
     """The full address."""
@@ -108,10 +118,20 @@ class Context(Protocol):
     claimed: tuple[str, str, str] | None
     """The hash that it gave for what it can do (XEP-0115)."""
     directed: dict[str, None]
-    """Addresses of accounts that got a directed presence (RFC 6121 §4.6)."""
+    """Addresses that got a directed presence (RFC 6121 §4.6)."""
+    visited: dict[str, None]
+    """Rooms of other servers that the client is in."""
 
     joining: dict[int, list[Event]]
     """By id of each room whose history is being sent: what was said there meanwhile, to be sent after it."""
+
+    @property
+    def account(self) -> Account:
+        """The client's account.
+
+        Raises:
+            Refused: it has none here; it is a client of another server.
+        """
 
     @property
     def session(self) -> Session:

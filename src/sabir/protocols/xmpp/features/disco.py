@@ -119,5 +119,5 @@ def _check_account(context: Context, iq: Iq) -> None:
     account = context.place.services.accounts.find(iq.to.local)
     if account is None:
         raise Refused(SERVICE_UNAVAILABLE)
-    if not context.place.services.presences.may_see(context.account, account.actor):
+    if not context.place.services.presences.shows(account, context.actor):
         raise Refused(SERVICE_UNAVAILABLE)

@@ -81,7 +81,7 @@ def message_id_of(event: Event) -> str:
 def _author(place: Place, conversation: Conversation, event: Event) -> str:
     if conversation.is_room:
         return f"{conversation.name}@{place.rooms_domain}/{event.nick}"
-    return f"{place.services.directory.actor(event.actor_id).name}@{place.domain}"
+    return place.address_of(place.services.directory.actor(event.actor_id))
 
 
 def _text(services: Services, event: Event) -> str:

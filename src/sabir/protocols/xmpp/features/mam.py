@@ -265,7 +265,10 @@ def _conversation_with(context: Context, address: str) -> Conversation | None:
         jid = parse_jid(address)
     except JidSyntaxError:
         raise Refused(BAD_REQUEST) from None
-    account = directory.account(jid.local) if jid.domain == context.place.domain else None
+    if jid.domain != context.place.domain:
+        peer = directory.actors_by_uri.get(("xmpp", str(jid.bare)))
+        return None if peer is None else directory.foreign(context.account, peer)
+    account = directory.account(jid.local)
     return None if account is None else directory.direct(context.account, account)
 
 
@@ -273,13 +276,11 @@ def _message(context: Context, event: Event, retraction: Event | None) -> bytes:
     place = context.place
     conversation = place.services.directory.conversation(event.conversation_id)
     assert conversation is not None  # it is in the mailbox
-    other = conversation.parties[-1]
-    if other.actor.id == event.actor_id:
-        other = conversation.parties[0]
-    start = f"<message xmlns='jabber:client'{attribute('to', f'{other.name}@{place.domain}')}"
+    to = place.address_of(conversation.other_than(event.actor_id))
+    start = f"<message xmlns='jabber:client'{attribute('to', to)}"
     if event.erased:
         author = place.services.directory.actor(event.actor_id)
-        origin = attribute("from", f"{author.name}@{place.domain}") + attribute("id", message_id_of(event))
+        origin = attribute("from", place.address_of(author)) + attribute("id", message_id_of(event))
         return f"{start}{origin} type='chat'>{_tombstone(retraction)}</message>".encode()
     native = chat.native_of(place, conversation, event)
     return start.encode() + chat.insert(native, stanza_id(str(context.jid.bare), event.event_id))

@@ -3,32 +3,31 @@
 from collections.abc import Callable
 from typing import Final
 
-from sabir.core.model.actor import Account
+from sabir.core.model.actor import Account, Actor
 from sabir.core.model.presence import OFFLINE, Availability, Presence
 from sabir.core.model.roster import Contact
 from sabir.core.model.signals import PresenceChanged, SubscriptionAnswered, SubscriptionAsked
 from sabir.protocols.xmpp.codec import attribute, element_of
 from sabir.protocols.xmpp.errors import (
     BAD_REQUEST,
-    REMOTE_SERVER_NOT_FOUND,
     Refused,
 )
 from sabir.protocols.xmpp.features import caps_hash, chat
 from sabir.protocols.xmpp.features.caps_hash import Claim
 from sabir.protocols.xmpp.features.context import Context
-from sabir.protocols.xmpp.jid import Jid
+from sabir.protocols.xmpp.jid import Jid, parse_jid
 from sabir.protocols.xmpp.types import Stanza
 from sabir.wire.xml import Element, escape_text
 
-_SHOWN: Final = {
+SHOWN: Final = {
     "": Availability.ONLINE,
     "chat": Availability.CHATTY,
     "away": Availability.AWAY,
     "xa": Availability.EXTENDED_AWAY,
     "dnd": Availability.BUSY,
 }
-_SHOW: Final = {availability: show for show, availability in _SHOWN.items() if show}
-_SUBSCRIPTIONS: Final = (b"subscribe", b"subscribed", b"unsubscribe", b"unsubscribed")
+_SHOW: Final = {availability: show for show, availability in SHOWN.items() if show}
+SUBSCRIPTIONS: Final = (b"subscribe", b"subscribed", b"unsubscribe", b"unsubscribed")
 _STRIPPED: Final = frozenset(
     ("urn:xmpp:delay", "urn:xmpp:occupant-id:0", "http://jabber.org/protocol/muc#user")
 )
@@ -46,11 +45,8 @@ def take_presence(context: Context, stanza: Stanza, to: Jid | None) -> None:
         else:
             context.refuse(stanza, BAD_REQUEST)
         return
-    if to.domain != context.place.domain:
-        context.refuse(stanza, REMOTE_SERVER_NOT_FOUND)
-        return
     other = context.place.services.accounts.find(to.local) if to.local else None
-    if type_ in _SUBSCRIPTIONS:
+    if type_ in SUBSCRIPTIONS:
         _subscribe(context, stanza, other)
     elif other is not None and type_ in (b"", b"unavailable"):
         presence = read(stanza)
@@ -75,7 +71,7 @@ def read(stanza: Stanza) -> Presence:
     native = Element("presence", element.namespace, attributes, children).to_bytes(element.namespace)
     if stanza.type == b"unavailable":
         return Presence(Availability.OFFLINE, element.child_text("status") or "", 0, chat.PROTOCOL, native)
-    availability = _SHOWN.get((element.child_text("show") or "").strip())
+    availability = SHOWN.get((element.child_text("show") or "").strip())
     if availability is None:
         raise Refused(BAD_REQUEST)  # RFC 6121 §4.7.2.1
     try:
@@ -120,11 +116,20 @@ def leave_directed(context: Context, presence: Presence) -> None:
     """Tell those who got a directed presence that the client is gone (RFC 6121 §4.6.3)."""
     services = context.place.services
     for address in context.directed:
+        if not context.place.is_ours(parse_jid(address).domain):
+            _leave_abroad(context, address)
+            continue
         local, _, rest = address.partition("@")
         account = services.accounts.find(local)
         if account is not None:
             services.presences.direct(context.session, account, rest.partition("/")[2], presence)
     context.directed.clear()
+
+
+def _leave_abroad(context: Context, address: str) -> None:
+    sender = f"<presence{attribute('from', str(context.jid))}{attribute('to', address)} type='unavailable'/>"
+    place = context.place
+    place.abroad.send(place.domain, parse_jid(address).domain, sender.encode())
 
 
 def _probe(context: Context, other: Account) -> None:
@@ -138,18 +143,22 @@ def _probe(context: Context, other: Account) -> None:
 
 def _subscribe(context: Context, stanza: Stanza, other: Account | None) -> None:
     """Ask, grant, refuse or end a subscription (RFC 6121 §3)."""
-    roster = context.place.services.roster
     if other is None or other is context.account:
         if stanza.type == b"subscribe" and other is None and stanza.to is not None:
             sender = stanza.to.decode().partition("/")[0]
             context.send(_presence(sender, context, "unsubscribed"))  # RFC 6121 §3.1.3: no such account
         return
+    step(context, stanza, other.actor)
+
+
+def step(context: Context, stanza: Stanza, actor: Actor) -> None:
+    """Take a step of a subscription towards `actor`, who may be of another server."""
+    roster = context.place.services.roster
     ticket = context.begin()
     done: Callable[[], None] = ticket.finish
     refused = context.refused_by(stanza, ticket)
-    actor = other.actor
     if stanza.type == b"subscribe":
-        roster.ask(context.account, actor, _request(context, stanza), done, refused)
+        roster.ask(context.account, actor, request_of(stanza, context.jid.bare), done, refused)
     elif stanza.type == b"subscribed":
         roster.approve(context.account, actor, done, refused)
     elif stanza.type == b"unsubscribe":
@@ -158,11 +167,11 @@ def _subscribe(context: Context, stanza: Stanza, other: Account | None) -> None:
         roster.revoke(context.account, actor, done, refused)
 
 
-def _request(context: Context, stanza: Stanza) -> bytes:
+def request_of(stanza: Stanza, sender: Jid) -> bytes:
     """Return a subscription request as its receiver will see it, but for `to`."""
     element = element_of(stanza)
     attributes = {key: value for key, value in element.attributes.items() if key not in ("to", "from")}
-    attributes["from"] = str(context.jid.bare)
+    attributes["from"] = str(sender)
     children = [
         child for child in element.children if isinstance(child, str) or child.namespace not in _STRIPPED
     ]
@@ -174,7 +183,7 @@ def _request(context: Context, stanza: Stanza) -> bytes:
 
 def show(context: Context, signal: PresenceChanged) -> None:
     """Show that a device of somebody changed its presence."""
-    sender = f"{signal.actor.name}@{context.place.domain}"
+    sender = context.place.address_of(signal.actor)
     if signal.resource:
         sender += "/" + signal.resource
     presence = signal.presence
@@ -182,11 +191,11 @@ def show(context: Context, signal: PresenceChanged) -> None:
     if presence.protocol == chat.PROTOCOL and presence.native:
         rest = presence.native[len(b"<presence") :]
     else:
-        rest = _synthesise(presence)
+        rest = synthesise(presence)
     context.send_parts(start + b" to='", context.address, b"'" + rest)
 
 
-def _synthesise(presence: Presence) -> bytes:
+def synthesise(presence: Presence) -> bytes:
     """Return the rest of a presence that came by another protocol (PROTOCOLS 3.2)."""
     status = f"<status>{escape_text(presence.status)}</status>" if presence.status else ""
     if not presence.is_available:
@@ -200,7 +209,7 @@ def show_request(context: Context, contact: Contact) -> None:
     if contact.request.startswith(b"<presence "):
         context.send_parts(b"<presence to='", context.address_bare, b"'" + contact.request[9:])
     else:
-        context.send(_presence(f"{contact.actor.name}@{context.place.domain}", context, "subscribe"))
+        context.send(_presence(context.place.address_of(contact.actor), context, "subscribe"))
 
 
 def show_answer(context: Context, signal: SubscriptionAnswered | SubscriptionAsked) -> None:
@@ -215,7 +224,7 @@ def show_answer(context: Context, signal: SubscriptionAnswered | SubscriptionAsk
         type_ = "subscribe" if signal.granted else "unsubscribe"
     else:
         type_ = "subscribed" if signal.granted else "unsubscribed"
-    context.send(_presence(f"{signal.actor.name}@{context.place.domain}", context, type_))
+    context.send(_presence(context.place.address_of(signal.actor), context, type_))
 
 
 def _presence(sender: str, context: Context, type_: str) -> bytes:

@@ -67,7 +67,7 @@ def show(context: Context, signal: ContactChanged) -> None:
 
 def address_of(context: Context, actor: Actor) -> str:
     """Return the bare address of a contact."""
-    return actor.name if actor.account_id is None else f"{actor.name}@{context.place.domain}"
+    return context.place.address_of(actor)
 
 
 def _check_own(context: Context, iq: Iq) -> None:

@@ -41,18 +41,20 @@ class Answer:
     own: bool = True
     server: bool = False
     others: bool = False
+    foreign: bool = False
+    """People of other servers are answered, too; the handler asks for no account of theirs."""
 
 
 TABLE: Final[dict[tuple[str, str], Answer]] = {
     (roster.NAMESPACE, "query"): Answer(get=roster.get, set=roster.set_),
-    (disco.INFO, "query"): Answer(get=disco.info, server=True, others=True),
-    (disco.ITEMS, "query"): Answer(get=disco.items, server=True, others=True),
-    (ping.NAMESPACE, "ping"): Answer(get=ping.ping, server=True),
+    (disco.INFO, "query"): Answer(get=disco.info, server=True, others=True, foreign=True),
+    (disco.ITEMS, "query"): Answer(get=disco.items, server=True, others=True, foreign=True),
+    (ping.NAMESPACE, "ping"): Answer(get=ping.ping, server=True, foreign=True),
     (mam.NAMESPACE, "query"): Answer(get=mam.form, set=mam.query),
     (mam.NAMESPACE, "metadata"): Answer(get=mam.metadata),
     (mam.NAMESPACE, "prefs"): Answer(get=mam.preferences, set=mam.set_preferences),
-    (version.NAMESPACE, "query"): Answer(get=version.version, own=False, server=True),
-    (time.NAMESPACE, "time"): Answer(get=time.time, own=False, server=True),
+    (version.NAMESPACE, "query"): Answer(get=version.version, own=False, server=True, foreign=True),
+    (time.NAMESPACE, "time"): Answer(get=time.time, own=False, server=True, foreign=True),
     (last.NAMESPACE, "query"): Answer(get=last.last, server=True, others=True),
     (extdisco.NAMESPACE, "services"): Answer(get=extdisco.services, own=False, server=True),
     (extdisco.NAMESPACE, "credentials"): Answer(get=extdisco.credentials, own=False, server=True),
@@ -64,7 +66,7 @@ TABLE: Final[dict[tuple[str, str], Answer]] = {
     (blocking.NAMESPACE, "blocklist"): Answer(get=blocking.get),
     (blocking.NAMESPACE, "block"): Answer(set=blocking.block),
     (blocking.NAMESPACE, "unblock"): Answer(set=blocking.unblock),
-    (vcard.NAMESPACE, "vCard"): Answer(get=vcard.get, set=vcard.set_, others=True),
+    (vcard.NAMESPACE, "vCard"): Answer(get=vcard.get, set=vcard.set_, others=True, foreign=True),
     (private.NAMESPACE, "query"): Answer(get=private.get, set=private.set_, others=True),
     (PUBSUB, "pubsub"): Answer(get=requests.get, set=requests.set_, others=True),
     (PUBSUB_OWNER, "pubsub"): Answer(get=requests.get, set=requests.set_, others=True),

@@ -12,14 +12,14 @@ _TOO_LARGE: Final = StanzaError(ErrorType.MODIFY, "policy-violation", "A card ma
 
 def get(context: Context, iq: Iq) -> None:
     """Give the card of the client's own account, or of another."""
-    account = context.account
     if iq.to is not None and iq.to.local:
-        found = context.place.services.accounts.find(iq.to.local)
-        if found is None:
-            raise Refused(ITEM_NOT_FOUND)
-        account = found
+        account = context.place.services.accounts.find(iq.to.local)
+    else:
+        account = context.account
+    if account is None:
+        raise Refused(ITEM_NOT_FOUND)
     card = context.place.services.devices.data(account, NAMESPACE)
-    if not card and account is not context.account:
+    if not card and account.actor is not context.actor:
         raise Refused(ITEM_NOT_FOUND)  # XEP-0054 §3.3
     context.reply(iq.stanza, card.decode() if card else f"<vCard xmlns='{NAMESPACE}'/>")
 

@@ -92,6 +92,7 @@ class Client:
         self.interests: frozenset[str] = _NOTHING_WANTED
         self.claimed: tuple[str, str, str] | None = None
         self.directed: dict[str, None] = {}
+        self.visited: dict[str, None] = {}
         self.joining: dict[int, list[Event]] = {}
         self.management: Management | None = None
         self.link: Link | None = link

@@ -4,12 +4,11 @@ from sabir.protocols.xmpp.codec import attribute, element_of
 from sabir.protocols.xmpp.errors import (
     BAD_REQUEST,
     JID_MALFORMED,
-    REMOTE_SERVER_NOT_FOUND,
     SERVICE_UNAVAILABLE,
     Refused,
     stanza_error_for,
 )
-from sabir.protocols.xmpp.features import chat, muc, ping, presence, push
+from sabir.protocols.xmpp.features import chat, muc, outward, ping, presence, push
 from sabir.protocols.xmpp.features.context import Context, Iq
 from sabir.protocols.xmpp.features.table import TABLE
 from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, parse_jid_bytes
@@ -38,26 +37,35 @@ def _message(context: Context, stanza: Stanza, to: Jid | None) -> None:
     if to is None:
         to = context.jid.bare  # RFC 6120 §10.3.1
     place = context.place
-    if stanza.type == b"error":
+    if not place.is_ours(to.domain):
+        outward.take_message(context, stanza, to)
+    elif stanza.type == b"error":
         _answer(context, stanza, to)
     elif to.domain == place.domain and to.local:
         chat.take_message(context, stanza, to)
     elif to.domain == place.rooms_domain:
         muc.take_message(context, stanza, to)
     else:
-        context.refuse(stanza, SERVICE_UNAVAILABLE if to.domain == place.domain else REMOTE_SERVER_NOT_FOUND)
+        context.refuse(stanza, SERVICE_UNAVAILABLE)
 
 
 def _presence(context: Context, stanza: Stanza, to: Jid | None) -> None:
-    if stanza.type == b"error":
+    if stanza.type == b"error" and (to is None or context.place.is_ours(to.domain)):
         return
     if to is not None and to.domain == context.place.rooms_domain:
         muc.take_presence(context, stanza, to)
+    elif to is not None and not context.place.is_ours(to.domain):
+        outward.take_presence(context, stanza, to)
     else:
         presence.take_presence(context, stanza, to)
 
 
 def _iq(context: Context, stanza: Stanza, to: Jid | None) -> None:
+    if to is not None and not context.place.is_ours(to.domain):
+        if stanza.type in (b"get", b"set") and not stanza.id:
+            raise Refused(BAD_REQUEST)  # RFC 6120 §8.1.3
+        outward.take_iq(context, stanza, to)
+        return
     if stanza.type in (b"result", b"error"):
         if to is None or to == Jid("", context.place.domain):
             context.place.capabilities.answered(context, stanza)
@@ -73,8 +81,6 @@ def _iq(context: Context, stanza: Stanza, to: Jid | None) -> None:
         muc.take_iq(context, iq)
     elif to is not None and to.domain == place.push_domain:
         push.take_iq(context, iq)
-    elif to is not None and to.domain != place.domain:
-        raise Refused(REMOTE_SERVER_NOT_FOUND)
     elif to is not None and to.local and to.resource:
         context.run(lambda: _relay(context, stanza, to))
     else:

@@ -20,6 +20,7 @@ from sabir.protocols.xmpp.features.muc.names import (
     role_name,
     sees_addresses,
 )
+from sabir.protocols.xmpp.jid import jid_of
 from sabir.wire.xml import Element, escape_attribute, escape_text
 
 MOST_ITEMS: Final = 200
@@ -183,11 +184,20 @@ def _actor_of(context: Context, room: Conversation, item: Element) -> Actor:
         account = None if name is None else services.accounts.find(name)
         if account is not None:
             return account.actor
+        if name is None:
+            return _actor_elsewhere(context, address)
     elif nick is not None:
         attendee = services.rooms.attendee(room, nick)
         if attendee is not None:
             return attendee.actor
     raise Refused(ITEM_NOT_FOUND)
+
+
+def _actor_elsewhere(context: Context, address: str) -> Actor:
+    jid = jid_of(address)
+    if jid is None or not jid.local or context.place.is_ours(jid.domain):
+        raise Refused(ITEM_NOT_FOUND)
+    return context.place.services.accounts.remote("xmpp", str(jid.bare))
 
 
 def _role_change(

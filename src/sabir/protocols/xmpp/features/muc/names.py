@@ -5,7 +5,7 @@ from typing import Final, assert_never
 
 from sabir.core import policy
 from sabir.core.errors import Refusal
-from sabir.core.model.actor import Actor
+from sabir.core.model.actor import Actor, ActorKind
 from sabir.core.model.conversation import Attendee, Conversation, Role
 from sabir.protocols.xmpp.features.context import Context, Place, Ticket
 from sabir.protocols.xmpp.jid import JidSyntaxError, parse_jid
@@ -51,7 +51,7 @@ def sender(place: Place, room: Conversation, nick: str) -> str:
 
 def real_address(place: Place, actor: Actor) -> str:
     """Return the bare address of a person outside of rooms, empty for one who has none."""
-    return "" if actor.account_id is None else actor.name + "@" + place.domain
+    return "" if actor.kind is ActorKind.GUEST else place.address_of(actor)
 
 
 def full_address(place: Place, attendee: Attendee) -> str:

@@ -111,7 +111,7 @@ def _to_occupant(context: Context, iq: Iq, room: Conversation | None, nick: str)
         raise Refused(ITEM_NOT_FOUND)
     if is_ping and target is own:
         context.reply(iq.stanza)  # XEP-0410 §3.3
-    elif iq.payload.namespace == vcard.NAMESPACE and not iq.is_set:
+    elif iq.payload.namespace == vcard.NAMESPACE and not iq.is_set and target.actor.account_id is not None:
         # XEP-0045 §17.4 rule 3: the person's card, without the address.
         jid = Jid(target.actor.name, context.place.domain)
         vcard.get(context, Iq(iq.stanza, jid, iq.payload, iq.is_set))
