@@ -154,6 +154,7 @@ class XmppServer:
         contacts: Mapping[str, Sequence[str]] | None = None,
         waker: Waker | None = None,
         push_sender: bool = False,
+        limits: LimitsConfig | None = None,
     ) -> None:
         self.domain = domain
         self.opened = OpenStore(folder, loop)
@@ -178,7 +179,7 @@ class XmppServer:
             domain=domain,
             rooms_domain=f"rooms.{domain}",
             plain_logins=plain_logins,
-            logins=LoginLimits(LimitsConfig(enabled=False)),
+            logins=LoginLimits(limits or LimitsConfig(enabled=False)),
             secret=Secret("00" * 32),
             version="1.2.3",
             started_ms=START_MS,

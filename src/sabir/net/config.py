@@ -106,6 +106,12 @@ class LimitsConfig:
     failed_logins_burst: int = 20
     """Failed logins at once, for both."""
 
+    registrations_per_hour_per_peer: int = 5
+    """Accounts that may be made in an hour from one IPv4 address or IPv6 /64, where registration is open."""
+
+    registrations_per_hour: int = 100
+    """The same from everywhere together."""
+
     def __post_init__(self) -> None:
         """Refuse a limit that would let nothing through.
 

@@ -11,6 +11,7 @@ from typing import Final
 from sabir.net.config import LimitsConfig
 
 _MS_PER_S: Final = 1000
+_S_PER_H: Final = 3600
 _MAX_KEYS: Final = 10_000
 _IPV6_PREFIX: Final = 64
 _MAX_DEBT_S: Final = 300
@@ -102,9 +103,12 @@ class KeyedBuckets:
 
 
 class LoginLimits:
-    """How often a login may fail, per peer and per account. Successful logins cost nothing."""
+    """How often a login may fail, per peer and per account, and how many accounts strangers may make.
 
-    __slots__ = ("_accounts", "_enabled", "_peers")
+    Successful logins cost nothing.
+    """
+
+    __slots__ = ("_accounts", "_enabled", "_peers", "_registering", "_registrations")
 
     def __init__(self, config: LimitsConfig) -> None:
         self._enabled = config.enabled
@@ -114,12 +118,22 @@ class LoginLimits:
         self._accounts = KeyedBuckets(
             Rate(config.failed_logins_per_minute_per_account / 60, config.failed_logins_burst)
         )
+        per_peer, together = config.registrations_per_hour_per_peer, config.registrations_per_hour
+        self._registering = KeyedBuckets(Rate(per_peer / _S_PER_H, per_peer))
+        self._registrations = KeyedBuckets(Rate(together / _S_PER_H, together))
 
     def may_try(self, peer: str, account: str, now_ms: int) -> bool:
         """Say whether a login of `account` from the address `peer` may be attempted now."""
         if not self._enabled:
             return True
         return self._peers.has(peer_key(peer), now_ms) and self._accounts.has(account, now_ms)
+
+    def may_register(self, peer: str, now_ms: int) -> bool:
+        """Count an attempt to make an account; say whether it may go on."""
+        if not self._enabled:
+            return True
+        # In this order: one peer that tries for ever takes nothing from the others.
+        return self._registering.allow(peer_key(peer), now_ms) and self._registrations.allow("", now_ms)
 
     def failed(self, peer: str, account: str, now_ms: int) -> None:
         """Count a failed login.

@@ -10,6 +10,7 @@ import pytest
 from tests.support.xmpp import DOMAIN, OPENING, PASSWORD, Wire, XmppServer, server_in, xml
 
 from sabir.core.model.actor import AccountState
+from sabir.net.config import LimitsConfig
 from sabir.net.connection import Handler
 from sabir.protocols.xmpp.client import ClientStream, Phase
 from sabir.protocols.xmpp.config import XmppConfig
@@ -461,6 +462,21 @@ def test_accounts_are_made_where_that_is_allowed(tmp_path: Path) -> None:
     assert b"<conflict " in taken
     assert b"<bad-request " in wrong
     assert b"<success " in raw.say(plain("mercutio", "pw"))
+    server.close()
+
+
+@pytest.mark.spec("XEP-0077 §3.1")
+def test_a_stranger_makes_only_so_many_accounts(tmp_path: Path) -> None:
+    limits = LimitsConfig(registrations_per_hour_per_peer=2)
+    server = XmppServer(tmp_path, XmppConfig(require_tls=False, registration=True), limits=limits)
+    raw = Raw(server)
+    raw.say(OPENING)
+    query = "<query xmlns='jabber:iq:register'><username>u{0}</username><password>pw</password></query>"
+
+    answers = [raw.say(f"<iq type='set' id='{n}'>{query.format(n)}</iq>".encode()) for n in range(3)]
+
+    assert [b"resource-constraint" in answer for answer in answers] == [False, False, True]
+    assert server.services.accounts.find("u2") is None
     server.close()
 
 

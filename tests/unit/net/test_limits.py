@@ -129,3 +129,21 @@ def test_an_impossible_setting_is_refused_with_its_name(
 ) -> None:
     with pytest.raises(ValueError, match=f"^{key}: "):
         section(**values)
+
+
+def test_a_peer_makes_only_so_many_accounts_and_all_of_them_no_more_than_that() -> None:
+    limits = LoginLimits(LimitsConfig(registrations_per_hour_per_peer=2, registrations_per_hour=3))
+
+    mine = [limits.may_register("192.0.2.1", 0) for _ in range(9)]
+    others = [limits.may_register(f"198.51.100.{number}", 0) for number in range(3)]
+
+    assert mine == [True, True, *[False] * 7]
+    assert others == [True, False, False], "what the first one tried in vain takes nothing from the others"
+    assert limits.may_register("192.0.2.1", 3_600_000)
+
+
+def test_registrations_of_one_network_count_together() -> None:
+    limits = LoginLimits(LimitsConfig(registrations_per_hour_per_peer=1))
+
+    assert limits.may_register("2001:db8::1", 0)
+    assert not limits.may_register("2001:db8::ffff", 0)

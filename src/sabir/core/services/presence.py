@@ -80,7 +80,11 @@ class Presences:
         return found
 
     def may_see(self, account: Account, actor: Actor) -> bool:
-        """Return whether `account` may see the presence of `actor`: its own, or one that it watches."""
+        """Return whether `account` may see the presence of `actor`: its own, or who lets it and has not blocked it."""
+        return self.watches(account, actor) and not self.hides(actor, account.actor)
+
+    def watches(self, account: Account, actor: Actor) -> bool:
+        """Return whether `account` may see `actor` unless it is blocked."""
         if account.actor is actor:
             return True
         contact = self._directory.contacts_of(account).get(actor.id)
@@ -117,7 +121,9 @@ class Presences:
         self._tell(account, watcher, gone=True)
 
     def tell_here(self, account: Account, watcher: Account) -> None:
-        """Tell `watcher` the presence of all devices of `account`: it may see them from now on."""
+        """Tell `watcher` the presence of all devices of `account`: it may see them now, unless blocked."""
+        if self.hides(account.actor, watcher.actor):
+            return
         self._tell(account, watcher, gone=False)
 
     def watchers(self, account: Account) -> list[Account]:

@@ -370,7 +370,7 @@ class Roster:
         def done() -> None:
             for name in names:
                 other = self._directory.account(name)
-                if other is not None and self._presences.may_see(other, account.actor):
+                if other is not None and self._presences.watches(other, account.actor):
                     self._presences.tell_gone(account, other)
             for actor in self._watchers_of_elsewhere(account, names):
                 self._presences.show_gone(account, actor)
@@ -398,7 +398,7 @@ class Roster:
                 session.signal(BlockListChanged(tuple(names), blocked=False))
             for name in gone:
                 other = self._directory.account(name)
-                if other is not None and self._presences.may_see(other, account.actor):
+                if other is not None and self._presences.watches(other, account.actor):
                     self._presences.tell_here(account, other)
             for actor in self._watchers_of_elsewhere(account, gone):
                 self._presences.answer(account, actor)

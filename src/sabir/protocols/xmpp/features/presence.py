@@ -134,7 +134,7 @@ def _leave_abroad(context: Context, address: str) -> None:
 
 def _probe(context: Context, other: Account) -> None:
     presences = context.place.services.presences
-    if not presences.may_see(context.account, other.actor):
+    if not presences.watches(context.account, other.actor):
         # RFC 6121 §4.3.2.1: whoever may not know is told that there is no subscription.
         context.send(_presence(f"{other.name}@{context.place.domain}", context, "unsubscribed"))
     elif not presences.probe(context.session, other.actor):

@@ -16,8 +16,8 @@ def get(context: Context, iq: Iq) -> None:
         account = context.place.services.accounts.find(iq.to.local)
     else:
         account = context.account
-    if account is None:
-        raise Refused(ITEM_NOT_FOUND)
+    if account is None or context.place.services.presences.hides(account.actor, context.actor):
+        raise Refused(ITEM_NOT_FOUND)  # XEP-0191 §3.2: whom they blocked sees nobody
     card = context.place.services.devices.data(account, NAMESPACE)
     if not card and account.actor is not context.actor:
         raise Refused(ITEM_NOT_FOUND)  # XEP-0054 §3.3

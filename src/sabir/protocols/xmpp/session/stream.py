@@ -36,7 +36,9 @@ from sabir.protocols.xmpp.types import (
     TlsRequested,
 )
 
-_SLOW: Final = StanzaError(ErrorType.WAIT, "resource-constraint", "Too many attempts: wait a minute.")
+_SLOW: Final = StanzaError(
+    ErrorType.WAIT, "resource-constraint", "Too many new accounts: try again in an hour."
+)
 
 
 class Stream:
@@ -216,9 +218,6 @@ class Stream:
             return
         environment = self.hub.environment
         now_ms = environment.services.clock.now_ms()
-        if not environment.logins.may_try(self.connection.peer, "", now_ms):
-            self._refuse(stanza, _SLOW)
-            return
         try:
             name, password = register.wanted(
                 element_of(stanza).find("query", register.NAMESPACE) or element_of(stanza)
@@ -226,7 +225,9 @@ class Stream:
         except Refused as refused:
             self._refuse(stanza, refused.error)
             return
-        environment.logins.failed(self.connection.peer, "", now_ms)
+        if not environment.logins.may_register(self.connection.peer, now_ms):
+            self._refuse(stanza, _SLOW)
+            return
         environment.services.accounts.create(
             name,
             password,
