@@ -15,6 +15,7 @@ from sabir.protocols.xmpp.errors import (
 from sabir.protocols.xmpp.features import caps_hash, chat
 from sabir.protocols.xmpp.features.caps_hash import Claim
 from sabir.protocols.xmpp.features.context import Context
+from sabir.protocols.xmpp.features.pubsub import avatars
 from sabir.protocols.xmpp.jid import Jid, parse_jid
 from sabir.protocols.xmpp.types import Stanza
 from sabir.wire.xml import Element, escape_text
@@ -39,7 +40,7 @@ def take_presence(context: Context, stanza: Stanza, to: Jid | None) -> None:
     type_ = stanza.type
     if to is None or (to.bare == context.jid.bare and type_ in (b"", b"unavailable")):
         if type_ in (b"", b"unavailable"):
-            presence = read(stanza)
+            presence = read(stanza, avatars.hash_of(context.place, context.actor))
             claim = caps_hash.read(element_of(stanza)) if presence.is_available else None
             context.run(lambda: _broadcast(context, presence, claim))
         else:
@@ -49,7 +50,7 @@ def take_presence(context: Context, stanza: Stanza, to: Jid | None) -> None:
     if type_ in SUBSCRIPTIONS:
         _subscribe(context, stanza, other)
     elif other is not None and type_ in (b"", b"unavailable"):
-        presence = read(stanza)
+        presence = read(stanza, avatars.hash_of(context.place, context.actor))
         account = other
         context.run(lambda: _direct(context, account, to, presence))
     elif other is not None and type_ == b"probe":
@@ -57,8 +58,8 @@ def take_presence(context: Context, stanza: Stanza, to: Jid | None) -> None:
         context.run(lambda: _probe(context, account))
 
 
-def read(stanza: Stanza) -> Presence:
-    """Return what a client says of itself, sanitised.
+def read(stanza: Stanza, picture: str) -> Presence:
+    """Return what a client says of itself, sanitised; `picture` is the hash of the person's picture, if any.
 
     Raises:
         Refused: if its priority or show is none.
@@ -67,6 +68,12 @@ def read(stanza: Stanza) -> Presence:
     children = [
         child for child in element.children if isinstance(child, str) or child.namespace not in _STRIPPED
     ]
+    mark = avatars.mark(element.find("x", avatars.UPDATE), picture) if stanza.type == b"" else None
+    if mark is not None:
+        children = [
+            child for child in children if isinstance(child, str) or child.namespace != avatars.UPDATE
+        ]
+        children.append(mark)
     attributes = {key: value for key, value in element.attributes.items() if key not in ("to", "from", "id")}
     native = Element("presence", element.namespace, attributes, children).to_bytes(element.namespace)
     if stanza.type == b"unavailable":

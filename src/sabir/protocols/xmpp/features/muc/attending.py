@@ -59,7 +59,7 @@ def _change(context: Context, stanza: Stanza, to: Jid, presence: Element) -> Non
     if room is None or attendee is None:
         _not_here(context, to)
         return
-    shown = occupants.shown_of(stanza)
+    shown = occupants.shown_of(context.place, context.actor, stanza)
     away = occupants.away_of(shown, presence.child_text("status") or "")
     if attendee.nick == to.resource:
         services.rooms.show(context.session, room, shown, away)

@@ -61,7 +61,7 @@ def enter(context: Context, stanza: Stanza, to: Jid, muc: Element) -> None:
     ticket = context.begin()
     services = context.place.services
     wanted = Wanted(muc.find("history"), services.clock.now_ms())
-    shown = occupants.shown_of(stanza)
+    shown = occupants.shown_of(context.place, context.actor, stanza)
 
     def entered(joined: Joined) -> None:
         _welcome(context, joined, to.resource, wanted)

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from typing import Final
 
+from sabir.core.model.actor import Actor
 from sabir.core.model.conversation import Attendee, Conversation, Role
+from sabir.protocols.xmpp.codec import CLIENT, child_element
 from sabir.protocols.xmpp.features.context import Place
 from sabir.protocols.xmpp.features.muc import hats
 from sabir.protocols.xmpp.features.muc.names import (
@@ -17,13 +19,15 @@ from sabir.protocols.xmpp.features.muc.names import (
     sees_addresses,
     sender,
 )
+from sabir.protocols.xmpp.features.pubsub import avatars
 from sabir.protocols.xmpp.types import Stanza
-from sabir.wire.xml import escape_attribute, escape_text
+from sabir.wire.xml import Element, escape_attribute, escape_text
 
 # What only the room says: XEP-0045 §17.3 rule 6, XEP-0421 §3.2; and what is for the room alone.
 _STRIPPED: Final = frozenset(
     (MUC.encode(), USER.encode(), OCCUPANT_ID.encode(), b"urn:xmpp:hats:0", b"urn:xmpp:delay")
 )
+_UPDATE: Final = avatars.UPDATE.encode()
 _SHOWS: Final = ((b"<show>dnd<", 1), (b"<show>away<", 2), (b"<show>xa<", 3))
 
 
@@ -71,11 +75,18 @@ def viewer(room: Conversation, address: str, role: Role, *, is_self: bool) -> Vi
     return Viewer(address, is_self=is_self, sees=is_self or sees_addresses(room, role))
 
 
-def shown_of(stanza: Stanza) -> bytes:
-    """Return what a client shows of itself to a room: the children of its presence that may pass."""
-    kept = [
-        stanza.data[child[3] : child[4]] for child in stanza.children if (child[1] or b"") not in _STRIPPED
-    ]
+def shown_of(place: Place, actor: Actor, stanza: Stanza) -> bytes:
+    """Return what a client shows of itself to a room: the children of its presence that may pass, and the picture."""
+    kept: list[bytes] = []
+    own: Element | None = None
+    for child in stanza.children:
+        if child[1] == _UPDATE and own is None:
+            own = child_element(stanza, child)
+        elif (child[1] or b"") not in _STRIPPED:
+            kept.append(stanza.data[child[3] : child[4]])
+    mark = avatars.mark(own, avatars.hash_of(place, actor)) or own
+    if mark is not None:
+        kept.append(mark.to_bytes(CLIENT))
     return b"".join(kept)
 
 

@@ -84,7 +84,8 @@ def nodes(context: Context, iq: Iq) -> str:
     readable = [
         node for node in services.pubsub.nodes(owner) if services.pubsub.may_read(node, context.actor)
     ]
-    if not readable and not services.presences.may_see(context.account, owner):
+    account = None if owner.account_id is None else services.directory.accounts.get(owner.account_id)
+    if not readable and (account is None or not services.presences.shows(account, context.actor)):
         raise Refused(SERVICE_UNAVAILABLE)
     return "".join([_node(node, _jid(context, owner)) for node in readable])
 
