@@ -11,6 +11,7 @@ HOT: Final = (
     "sabir.core.delivery",
     "sabir.net.connection",
     "sabir.protocols.irc.codec.lines",
+    "sabir.protocols.mqtt.codec.decoder",
     "sabir.wire.xml.scanner",
 )
 """One module for each group that compiles or not as a whole, and those one would miss most."""

@@ -50,6 +50,7 @@ from sabir.net.resolver import DnsResolver
 from sabir.net.runtime import NetRuntime
 from sabir.net.tls import Certificates, TlsError, ensure_self_signed
 from sabir.protocols.irc import server as irc
+from sabir.protocols.mqtt import server as mqtt
 from sabir.protocols.xmpp import server as xmpp
 from sabir.push.service import Services as PushServices
 from sabir.storage import lock
@@ -140,11 +141,13 @@ class Server:
         probes = health.Probes(objection=self._objection, metrics=metrics.exposition)
         site = Site(health.pages(probes))
         xmpp_front_end = xmpp.front_end(settings.xmpp, environment)
-        for offer in xmpp_front_end.offers():
+        mqtt_front_end = mqtt.front_end(settings.mqtt, environment)
+        for offer in (*xmpp_front_end.offers(), *mqtt_front_end.offers()):
             site.add(offer)
         front_ends: list[FrontEnd] = [
             xmpp_front_end,
             irc.front_end(settings.irc, environment),
+            mqtt_front_end,
             HttpFrontEnd(settings.http, site, gateway, self._monotonic, self._clock),
         ]
         hosts = self._hosts()

@@ -22,6 +22,7 @@ from sabir.core.policy import PolicyConfig
 from sabir.gateway.config import HttpConfig
 from sabir.net.config import LimitsConfig, NetConfig, TlsConfig
 from sabir.protocols.irc.config import IrcConfig
+from sabir.protocols.mqtt.config import MqttConfig
 from sabir.protocols.xmpp.config import XmppConfig
 from sabir.push.config import PushConfig
 from sabir.storage.config import StorageConfig
@@ -47,6 +48,7 @@ class Settings:
     xmpp: XmppConfig = field(default_factory=XmppConfig)
     irc: IrcConfig = field(default_factory=IrcConfig)
     push: PushConfig = field(default_factory=PushConfig)
+    mqtt: MqttConfig = field(default_factory=MqttConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
 

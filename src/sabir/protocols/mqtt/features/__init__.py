@@ -1,0 +1,1 @@
+"""The broker: subscriptions, retained messages, sessions, who may do what."""

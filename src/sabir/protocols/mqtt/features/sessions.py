@@ -1,0 +1,236 @@
+"""The session of one client: what is kept of it while it is connected, and for a while after (MQTT 5.0 §4.1).
+
+Compiled by mypyc: `offer` is called for each message and subscriber.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from sabir.core.model.actor import Account
+from sabir.core.ports import Clock, Handle
+from sabir.gateway.contract import Counters
+from sabir.net.connection import Connection
+from sabir.protocols.mqtt.codec.message import Form, Message, duplicate, packet_id_bytes
+from sabir.protocols.mqtt.machine import Inflow, Outflow, Sending
+from sabir.protocols.mqtt.types import packets as p
+from sabir.protocols.mqtt.types.packets import Filter
+from sabir.protocols.mqtt.types.reasons import Reason
+
+NEVER: Final = 0xFFFF_FFFF
+"""MQTT 5.0 §3.1.2.11.2: a session that does not expire."""
+
+_NO_IDS: Final[tuple[int, ...]] = ()
+
+
+class Subscription:
+    """One filter of a session."""
+
+    def __init__(self, wanted: Filter, subscription_id: int) -> None:
+        self.wanted: Final = wanted
+        self.subscription_id: Final = subscription_id
+        """0 = none."""
+
+
+class Dues:
+    """What a session does not decide: told to the broker, which shares it with all."""
+
+    def __init__(self, clock: Clock, counters: Counters, max_queue_bytes: int) -> None:
+        self.clock: Final = clock
+        self.counters: Final = counters
+        self.max_queue_bytes: Final = max_queue_bytes
+        self.full: Final[dict[ClientSession, None]] = {}
+        """Sessions that no more is promised to until something of what waits is gone."""
+        self.room: Callable[[], None] | None = None
+        """Called when one of them has room again."""
+        self.dropped = 0
+        """Messages that were not delivered: at QoS 0 to clients that do not keep up, or longer than a client takes."""
+
+
+class ClientSession:
+    """See the module's text."""
+
+    def __init__(self, dues: Dues, account: Account | None, client_id: str) -> None:
+        self.account: Final = account
+        self.client_id: Final = client_id
+        self.expiry_s = 0
+        """How long it is kept after the connection; `NEVER` = for ever."""
+        self.filters: Final[dict[str, Subscription]] = {}
+        self.outflow: Final = Outflow()
+        self.inflow: Final = Inflow()
+        self.connection: Connection | None = None
+        self.version = 0
+        self.end: Callable[[Reason, str], None] | None = None
+        """Ends the connection with DISCONNECT."""
+        self.expiring: Handle | None = None
+        self.will: p.Will | None = None
+        self.will_due: Handle | None = None
+        self.is_over = False
+        self._dues: Final = dues
+        self._is_plain = True  # the client has no wishes that concern each packet
+        self._maximum_packet_size = 0
+        self._alias_maximum = 0
+        self._aliases: dict[str, int] | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the account; empty without one."""
+        return "" if self.account is None else self.account.name
+
+    # The connection
+
+    def attach(
+        self,
+        connection: Connection,
+        end: Callable[[Reason, str], None],
+        version: int,
+        *,
+        receive_maximum: int,
+        maximum_packet_size: int,
+        alias_maximum: int,
+    ) -> None:
+        """Go on over `connection`; what waits is sent by `pump`, once the client has its CONNACK."""
+        self.connection = connection
+        self.end = end
+        self.version = version
+        self.outflow.receive_maximum = receive_maximum
+        self._maximum_packet_size = maximum_packet_size
+        self._alias_maximum = alias_maximum
+        self._aliases = None
+        self._is_plain = not maximum_packet_size and not alias_maximum
+
+    def detach(self) -> None:
+        """Note that the connection is gone."""
+        self.connection = None
+        self.end = None
+
+    # What is sent to the client
+
+    def offer(
+        self, message: Message, qos: int, retain: bool, subscription_ids: tuple[int, ...], share: str
+    ) -> None:
+        """Send a message, now or when the client takes it; `qos` is the one granted."""
+        connection = self.connection
+        if qos > message.qos:
+            qos = message.qos  # [MQTT-3.8.4-8]
+        if qos == 0:
+            if connection is None:
+                return  # MQTT 5.0 §4.1: what is for nobody now is not kept at QoS 0
+            if not connection.lagging:
+                if self._is_plain and not retain and not subscription_ids and not message.expires_ms:
+                    connection.put(message.frame(self.version))
+                    self._dues.counters.messages_out += 1
+                else:
+                    self._send(connection, Sending(message, 0, retain, subscription_ids), False)
+                return
+            if self.outflow.waiting_bytes > self._dues.max_queue_bytes:
+                self._dues.dropped += 1
+            else:
+                self.outflow.push(Sending(message, 0, retain, subscription_ids, share))
+            return
+        if (
+            connection is not None
+            and not connection.lagging
+            and not self.outflow.waiting
+            and self.outflow.may_send()
+        ):
+            sending = Sending(message, qos, retain, subscription_ids, share)
+            self.outflow.number(sending)
+            self._send(connection, sending, False)
+            return
+        self.outflow.push(Sending(message, qos, retain, subscription_ids, share))
+        if self.outflow.waiting_bytes > self._dues.max_queue_bytes:
+            if self.expiry_s:
+                self._dues.full[self] = None
+            elif self.end is not None:
+                # What was promised to this connection ends with it.
+                self.end(Reason.QUOTA_EXCEEDED, "too much waits for this client")
+
+    def is_full(self) -> bool:
+        """Whether no more is to be promised to this session."""
+        return self in self._dues.full
+
+    def pump(self) -> None:
+        """Send what waits, as far as the client takes it."""
+        outflow = self.outflow
+        connection = self.connection
+        if connection is None:
+            return
+        if outflow.waiting:
+            self._pump(connection, outflow)
+        if self._dues.full and self in self._dues.full:
+            if outflow.waiting_bytes <= self._dues.max_queue_bytes:
+                del self._dues.full[self]
+                if self._dues.room is not None:
+                    self._dues.room()
+
+    def _pump(self, connection: Connection, outflow: Outflow) -> None:
+        now_ms = -1
+        while outflow.waiting and not connection.lagging:
+            first = outflow.waiting[0]
+            if first.qos and not outflow.may_send():
+                return
+            outflow.pop()
+            if first.message.expires_ms and not first.packet_id:
+                if now_ms < 0:
+                    now_ms = self._dues.clock.now_ms()
+                if first.message.expires_ms <= now_ms:
+                    continue  # [MQTT-3.3.2-5]
+            is_again = first.packet_id != 0
+            if first.qos:
+                outflow.number(first)
+            self._send(connection, first, is_again)
+
+    def acknowledged(self, packet_id: int) -> Sending | None:
+        """Take note of PUBACK or PUBCOMP, or of a PUBREC that refuses."""
+        return self.outflow.acknowledged(packet_id)
+
+    def received(self, packet_id: int) -> bool:
+        """Take note of PUBREC; return whether such a message is under way."""
+        sending = self.outflow.inflight.get(packet_id)
+        if sending is None or sending.qos != 2:
+            return False
+        sending.is_released = True
+        return True
+
+    def _send(self, connection: Connection, sending: Sending, is_again: bool) -> None:
+        form = self._form(sending)
+        if self._maximum_packet_size and form.size > self._maximum_packet_size:
+            # [MQTT-3.1.2-25]: as if it had been delivered
+            self._dues.dropped += 1
+            if sending.qos:
+                self.acknowledged(sending.packet_id)
+            return
+        self._dues.counters.messages_out += 1
+        if sending.qos == 0:
+            if not form.after:
+                connection.put(form.before)
+            else:
+                connection.put3(form.before, b"", form.after)
+            return
+        before = duplicate(form.before) if is_again else form.before
+        connection.put3(before, packet_id_bytes(sending.packet_id), form.after)
+
+    def _form(self, sending: Sending) -> Form:
+        message = sending.message
+        if self._alias_maximum:
+            return self._aliased(sending)
+        if not sending.subscription_ids and not message.expires_ms:
+            return message.form(self.version, sending.qos, sending.retain)
+        now_ms = self._dues.clock.now_ms() if message.expires_ms else 0
+        return message.special(self.version, sending.qos, sending.retain, sending.subscription_ids, now_ms)
+
+    def _aliased(self, sending: Sending) -> Form:
+        """Give the topics of a connection that are sent first the aliases that it has (MQTT 5.0 §3.3.2.3.4)."""
+        known = self._aliases
+        if known is None:
+            known = self._aliases = {}
+        message = sending.message
+        now_ms = self._dues.clock.now_ms() if message.expires_ms else 0
+        alias = known.get(message.topic, 0)
+        is_known = alias > 0
+        if not is_known and len(known) < self._alias_maximum:
+            alias = len(known) + 1
+            known[message.topic] = alias
+        return message.aliased(sending.qos, sending.retain, sending.subscription_ids, now_ms, alias, is_known)

@@ -1,0 +1,102 @@
+"""The two flows of a session (MQTT 5.0 §4.1, §4.3, §4.4, §4.9). Compiled by mypyc."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from sabir.protocols.mqtt.codec.message import Message
+
+MAX_PACKET_ID: Final = 65_535
+
+
+class Sending:
+    """A message on its way to one client."""
+
+    def __init__(
+        self, message: Message, qos: int, retain: bool, subscription_ids: tuple[int, ...], share: str = ""
+    ) -> None:
+        self.message: Final = message
+        self.qos: Final = qos
+        self.retain: Final = retain
+        self.subscription_ids: Final = subscription_ids
+        self.share: Final = share
+        """The shared subscription that chose this client; empty for its own."""
+        self.packet_id = 0
+        """0 until it was sent for the first time."""
+        self.is_released = False
+        """QoS 2: the client has it, and owes a PUBCOMP."""
+        self.row = 0
+        """Its number in the stored queue; 0 = it is in memory only."""
+
+
+class Outflow:
+    """What goes to the client."""
+
+    def __init__(self) -> None:
+        self.receive_maximum = MAX_PACKET_ID
+        self.inflight: Final[dict[int, Sending]] = {}
+        """Sent and not acknowledged, in the order of sending ([MQTT-4.6.0-1])."""
+        self.waiting: deque[Sending] = deque()
+        self.waiting_bytes = 0
+        self._kept: Final[set[int]] = set()  # identifiers of those that wait to be sent again
+        self._last_id = 0
+
+    def push(self, sending: Sending) -> None:
+        """Put a message at the end of those that wait."""
+        self.waiting.append(sending)
+        self.waiting_bytes += sending.message.size
+
+    def pop(self) -> Sending:
+        """Take the first that waits; the caller has seen that there is one."""
+        sending = self.waiting.popleft()
+        self.waiting_bytes -= sending.message.size
+        return sending
+
+    def may_send(self) -> bool:
+        """Whether the client takes one more at QoS 1 or 2 ([MQTT-3.3.4-9])."""
+        return len(self.inflight) < self.receive_maximum
+
+    def number(self, sending: Sending) -> None:
+        """Give `sending` a packet identifier, unless it has one ([MQTT-2.2.1-4], [MQTT-4.4.0-1])."""
+        if sending.packet_id:
+            self._kept.discard(sending.packet_id)
+        else:
+            number = self._last_id
+            while True:
+                number = number + 1 if number < MAX_PACKET_ID else 1
+                if number not in self.inflight and number not in self._kept:
+                    break
+            self._last_id = sending.packet_id = number
+        self.inflight[sending.packet_id] = sending
+
+    def rewind(self) -> list[int]:
+        """Prepare for a new connection: what was sent waits to be sent again, before all else.
+
+        Returns the packet identifiers of QoS 2 that are to be released again ([MQTT-4.4.0-1]).
+        """
+        released = []
+        again = []
+        for packet_id, sending in self.inflight.items():
+            if sending.is_released:
+                released.append(packet_id)
+            else:
+                again.append(sending)
+        for sending in again:
+            del self.inflight[sending.packet_id]
+            self._kept.add(sending.packet_id)
+        for sending in reversed(again):
+            self.waiting.appendleft(sending)
+            self.waiting_bytes += sending.message.size
+        return released
+
+    def acknowledged(self, packet_id: int) -> Sending | None:
+        """Take note of PUBACK, PUBCOMP, or a PUBREC that refuses; None: nothing of that number was sent."""
+        return self.inflight.pop(packet_id, None)
+
+
+class Inflow:
+    """What comes from the client at QoS 2: the identifiers that it has not released yet."""
+
+    def __init__(self) -> None:
+        self.received: Final[set[int]] = set()

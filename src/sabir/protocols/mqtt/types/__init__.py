@@ -1,0 +1,1 @@
+"""Packets, properties and reason codes, as values."""
