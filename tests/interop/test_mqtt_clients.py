@@ -78,6 +78,7 @@ def test_aiomqtt_gets_a_retained_message(running: RunningServer) -> None:
     assert asyncio.run(asyncio.wait_for(play(), TIMEOUT_S)) == (b"kept", True)
 
 
+@pytest.mark.spec("MQTT 5.0 §6")
 def test_the_node_library_talks_over_a_websocket(running: RunningServer, installed: Path) -> None:
     done = subprocess.run(
         ["node", "mqtt.mjs", str(running.ports["http"]), PASSWORD],

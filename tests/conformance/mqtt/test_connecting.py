@@ -92,6 +92,7 @@ def test_what_came_before_nonsense_still_counts_and_the_reason_is_last(net: Net)
 @BOTH
 @pytest.mark.spec("MQTT 5.0 §3.1.3")
 @pytest.mark.spec("MQTT 5.0 §3.1.4")
+@pytest.mark.spec("MQTT 3.1.1 §3.2")
 def test_a_login_needs_the_right_name_and_password(net: Net, version: int) -> None:
     net.account("ada")
 

@@ -30,6 +30,7 @@ def kept(net: Net, client_id: str = "r", *, version: int = V5, clean_start: bool
 @pytest.mark.spec("MQTT 3.1.1 §4.3")
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.parametrize("granted", [0, 1, 2])
+@pytest.mark.spec("MQTT 5.0 §3.5")
 def test_a_message_arrives_at_the_lower_of_both_qualities(
     net: Net, version: int, qos: int, granted: int
 ) -> None:

@@ -225,6 +225,7 @@ def test_a_variable_byte_integer_is_as_short_as_it_can_be(value: int) -> None:
 @pytest.mark.spec("MQTT 5.0 §2.1")
 @pytest.mark.spec("MQTT 5.0 §2.2")
 @pytest.mark.spec("MQTT 5.0 §1.5")
+@pytest.mark.spec("MQTT 3.1.1 §1.5")
 def test_nonsense_is_refused_with_its_reason_code(data: bytes, reason: Reason) -> None:
     with pytest.raises(MqttSyntaxError) as caught:
         read(data)

@@ -87,12 +87,12 @@ class Broker:
             )
         if session.will is not None:
             delay_s = session.will.properties.number(ids.WILL_DELAY, 0)
-            if delay_s and delay_s < session.expiry_s:
+            if delay_s == 0:
+                self.publish_will(session)
+            elif delay_s < session.expiry_s:  # else the end of the session comes first
                 session.will_due = self.services.scheduler.later(
                     delay_s * _MS_PER_S, lambda: self.publish_will(session)
                 )
-            else:
-                self.publish_will(session)
 
     def finish(self, session: ClientSession) -> None:
         """End a session: what waits in it is for nobody (MQTT 5.0 §4.1)."""
