@@ -150,6 +150,27 @@ class Server:
             mqtt_front_end,
             HttpFrontEnd(settings.http, site, gateway, self._monotonic, self._clock),
         ]
+        await self._listen(front_ends, runtime, admission, gateway)
+        if not public.configured:
+            public.url = self._own_url()
+        _spare_the_collector()
+        operator = Operator(services, self.facts)
+        self._control = await control.listen(self._data / SOCKET_NAME, operator.execute)
+        self._watch_certificates()
+        log.info(
+            "ready",
+            extra={
+                "version": __version__,
+                "took_ms": self._clock.now_ms() - self._started_ms,
+                "compiled": " ".join(compiled()) or "nothing",
+                "interpreted": " ".join(name for name in HOT if name not in compiled()) or "nothing",
+            },
+        )
+
+    async def _listen(
+        self, front_ends: Sequence[FrontEnd], runtime: NetRuntime, admission: Admission, gateway: Gateway
+    ) -> None:
+        """Open every door on every address."""
         hosts = self._hosts()
         for front_end in front_ends:
             for door in front_end.doors():
@@ -167,27 +188,12 @@ class Server:
                         gateway.connector(front_end, door),
                         runtime=runtime,
                         admission=admission,
-                        config=settings.net,
+                        config=self._settings.net,
                         certificates=None if door.tls is Tls.NONE else self._certificates,
                         trust=self._trust,
                     )
                     await listener.open()
                     self._listeners.append(listener)
-        if not public.configured:
-            public.url = self._own_url()
-        _spare_the_collector()
-        operator = Operator(services, self.facts)
-        self._control = await control.listen(self._data / SOCKET_NAME, operator.execute)
-        self._watch_certificates()
-        log.info(
-            "ready",
-            extra={
-                "version": __version__,
-                "took_ms": self._clock.now_ms() - self._started_ms,
-                "compiled": " ".join(compiled()) or "nothing",
-                "interpreted": " ".join(name for name in HOT if name not in compiled()) or "nothing",
-            },
-        )
 
     async def stop(self) -> None:
         """Say goodbye to every client, write what is pending, close. Works after a `start` that failed, too."""
