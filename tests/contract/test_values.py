@@ -19,6 +19,7 @@ from sabir.core.model.changes import (
     ReceiptRow,
     SpanRow,
     StateRow,
+    VoucherRow,
 )
 
 
@@ -54,6 +55,12 @@ def contact(**fields: object) -> ContactRow:
     return ContactRow(**(given | fields))  # type: ignore[arg-type]  # the fields are those of the row
 
 
+def voucher(uses: int) -> VoucherRow:
+    return VoucherRow(
+        digest=b"digest", account_id=1, name="ada", uses=uses, expires_ms=9, registers=True, befriends=False
+    )
+
+
 def topic(value: bytes) -> StateRow:
     return StateRow(conversation_id=21, type="topic", key="", value=value)
 
@@ -62,6 +69,7 @@ VALUES = [
     ("members", member(), member(role=5, nick="Ada", durable=False)),
     ("states", topic(b"1"), topic(b"2")),
     ("contacts", contact(), contact(name="Robert", groups=())),
+    ("vouchers", voucher(uses=3), voucher(uses=2)),
     ("blocks", BlockRow(account_id=1, name="eve@localhost"), BlockRow(account_id=1, name="eve@localhost")),
 ]
 

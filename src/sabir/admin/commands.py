@@ -34,6 +34,14 @@ class ImportUsers(msgspec.Struct, frozen=True, tag_field="command", tag="user.im
     users: list[NewUser]
 
 
+class InviteUser(msgspec.Struct, frozen=True, tag_field="command", tag="user.invite"):
+    """Make an invitation to an account; `name` empty lets the guest choose, `days` 0 stands for the usual time."""
+
+    name: str = ""
+    uses: int = 1
+    days: int = 0
+
+
 class SetPassword(msgspec.Struct, frozen=True, tag_field="command", tag="user.passwd"):
     """Give an account a new password; its sessions have to log in again."""
 
@@ -89,6 +97,7 @@ class AskStatus(msgspec.Struct, frozen=True, tag_field="command", tag="status"):
 Command = (
     AddUser
     | ImportUsers
+    | InviteUser
     | SetPassword
     | SetEnabled
     | DeleteUser
@@ -116,6 +125,16 @@ class Imported(msgspec.Struct, frozen=True, tag_field="answer", tag="imported"):
 
     made: int
     refused: list[tuple[str, str]]
+
+
+class Invited(msgspec.Struct, frozen=True, tag_field="answer", tag="invited"):
+    """An invitation: its secret, and where the server is on the web, if that is known."""
+
+    secret: str
+    name: str
+    uses: int
+    expires_ms: int
+    public_url: str
 
 
 class Announced(msgspec.Struct, frozen=True, tag_field="answer", tag="announced"):
@@ -203,4 +222,4 @@ class Status(msgspec.Struct, frozen=True, tag_field="answer", tag="status"):
     listeners: list[Listener]
 
 
-Answer = Done | Refused | Announced | Imported | Users | Rooms | Members | Status
+Answer = Done | Refused | Announced | Imported | Invited | Users | Rooms | Members | Status

@@ -39,6 +39,7 @@ class Facts:
     started_ms: int
     compiled: Sequence[str]
     listeners: Sequence[commands.Listener]
+    public_url: str = ""
 
 
 class Operator:
@@ -56,6 +57,8 @@ class Operator:
                 accounts.create(name, password, lambda _: answer(Done()), _refusing(answer, name))
             case commands.ImportUsers(users):
                 self._import(users, answer)
+            case commands.InviteUser():
+                self._invite(command, answer)
             case commands.SetPassword(name, password):
                 self._for_account(name, answer, lambda account: self._set_password(account, password, answer))
             case commands.SetEnabled(name, enabled):
@@ -88,6 +91,21 @@ class Operator:
             _refusing(answer, name)(Refusal.ACCOUNT_UNKNOWN)
         else:
             then(account)
+
+    def _invite(self, command: commands.InviteUser, answer: Answering) -> None:
+        url = self._facts().public_url
+        self._services.vouchers.give(
+            None,
+            lambda secret, given: answer(
+                commands.Invited(secret, given.name, given.uses, given.expires_ms, url)
+            ),
+            _refusing(answer, command.name or "the invitation"),
+            name=command.name,
+            uses=command.uses,
+            days=command.days,
+            registers=True,
+            befriends=False,
+        )
 
     def _set_password(self, account: Account, password: str, answer: Answering) -> None:
         accounts = self._services.accounts

@@ -85,6 +85,7 @@ class Server:
         self._waking: PushServices | None = None
         self._trust: Trust | None = None
         self._dialer: Dialer | None = None
+        self._public: PublicAddress | None = None
 
     async def start(self) -> None:
         """Load and listen.
@@ -118,7 +119,7 @@ class Server:
         metrics = Metrics(
             __version__, gateway=gateway, admission=admission, core_log=services.log, commits=meter
         )
-        public = PublicAddress(settings.http.public_url)
+        public = self._public = PublicAddress(settings.http.public_url)
         services.pushes.shows_text = settings.push.body
         self._waking = waking(self._data, settings, self._clock)
         environment = Environment(
@@ -239,6 +240,7 @@ class Server:
                 )
                 for listener in self._listeners
             ],
+            public_url="" if self._public is None else self._public.url,
         )
 
     def ready(self) -> dict[str, object]:

@@ -18,6 +18,7 @@ from sabir.app.passwords import Passwords
 from sabir.cli.options import DEFAULT_DATA, Config, Data, Json, Set, read_settings
 from sabir.cli.output import err, misused, out, refuse, show, tabulate
 from sabir.cli.reach import ask, operator
+from sabir.protocols.xmpp.features.onboarding import PAGE, registration_uri
 
 app = typer.Typer(
     help="Make, list and change accounts, whether the server runs or not.", no_args_is_help=True
@@ -55,6 +56,43 @@ def add(
     settings = read_settings(data, config, set_)
     ask(data, settings, commands.AddUser(name, _asked() if password is None else password))
     out.print(f"{name}@{settings.server.domain} can log in.", markup=False)
+
+
+@app.command()
+def invite(
+    name: Annotated[
+        str,
+        typer.Option("--name", metavar="NAME", help="Keep this name for the guest, who else chooses one."),
+    ] = "",
+    uses: Annotated[
+        int, typer.Option("--uses", metavar="N", help="How many accounts may be made with it.")
+    ] = 1,
+    days: Annotated[
+        int, typer.Option("--days", metavar="N", help="For how long; else as `policy.invitation_days` says.")
+    ] = 0,
+    json: Json = False,
+    data: Data = DEFAULT_DATA,
+    config: Config = None,
+    set_: Set = None,
+) -> None:
+    """Make an invitation: a link by which somebody makes an account, with a password that only they know.
+
+    For example:
+
+        sabir user invite
+        sabir user invite --name ada --days 3
+    """
+    settings = read_settings(data, config, set_)
+    answer = ask(data, settings, commands.InviteUser(name, uses, days))
+    assert isinstance(answer, commands.Invited)
+    if json:
+        show(answer)
+        return
+    until = datetime.fromtimestamp(answer.expires_ms / 1000, UTC)
+    if answer.public_url:
+        out.print(f"{answer.public_url}{PAGE}{answer.secret}", markup=False)
+    out.print(registration_uri(answer.name, answer.secret, settings.server.domain), markup=False)
+    err.print(f"Good until {until:%Y-%m-%d %H:%M} UTC, for {answer.uses} account(s).", markup=False)
 
 
 @app.command("list")

@@ -49,6 +49,8 @@ class Directory:
         """Servers to which something waited once, by transport and domain."""
         self.contacts: dict[AccountId, dict[ActorId, Contact]] = {}
         self.blocks: dict[AccountId, dict[str, None]] = {}
+        self.promised_names: dict[str, bytes] = {}
+        """Names that an account may be made with by one voucher only, by its digest."""
         self.last_account_id = 0
         self.last_actor_id = 0
         self.last_conversation_id = 0

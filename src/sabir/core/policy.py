@@ -46,6 +46,12 @@ class PolicyConfig:
     """The largest item of a node, in bytes."""
     max_nodes_bytes: int = 10_485_760
     """The most that all nodes of one account may hold, in bytes."""
+    members_invite: bool = False
+    """Any account may give others an account here by an invitation (XEP-0401); operators always may. Without it one's
+    invitations are to become a contact, with an account of any server.
+    """
+    invitation_days: int = 7
+    """Days for which an invitation is good."""
     token_days: int = 21
     """Days for which a device that does not come back may log in with the token that it was given, instead of the
     password (XEP-0484). One that does gets a new token once a day.

@@ -30,6 +30,7 @@ from sabir.core.model.changes import (
     RelationRow,
     StateRow,
     SubscriberRow,
+    VoucherRow,
 )
 from sabir.core.model.event import Event
 from sabir.core.model.presence import Presence
@@ -205,6 +206,7 @@ class Snapshot(msgspec.Struct):
     """Actors that have pubsub nodes; those are read when they are needed (`LogStore.nodes`)."""
     last_node_id: int = 0
     pushes: list[PushRow] = []
+    vouchers: list[VoucherRow] = []
 
 
 class Nodes(msgspec.Struct):

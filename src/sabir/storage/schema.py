@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-VERSION: Final = "0004"
+VERSION: Final = "0005"
 """The migration that makes these tables."""
 
 metadata: Final = sa.MetaData()
@@ -224,6 +224,20 @@ state: Final = sa.Table(
     _blob("value"),
     **_CLUSTERED,
 )
+
+vouchers: Final = sa.Table(
+    "vouchers",
+    metadata,
+    _blob("digest", key=True),
+    _number("account_id"),
+    _text("name"),
+    _number("uses"),
+    _number("expires_ms"),
+    _number("registers"),
+    _number("befriends"),
+    **_CLUSTERED,
+)
+"""Invitations that are not used up. What their holders show is not stored, only its digest."""
 
 relations: Final = sa.Table(
     "relations",

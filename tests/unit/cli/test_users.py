@@ -177,3 +177,19 @@ def test_a_deleted_account_is_listed_no_more_and_its_name_stays_taken(data: Path
     assert names(data) == []
     assert sabir("user", "delete", "ada", "--data", data).exit_code == 1
     assert sabir("user", "add", "ada", "--password", "secret", "--data", data).exit_code == 1
+
+
+def test_an_invitation_is_a_link_by_which_clients_make_an_account(data: Path) -> None:
+    result = sabir("user", "invite", "--name", "ada", "--days", "3", "--data", data)
+    shown = json.loads(sabir("user", "invite", "--uses", "2", "--json", "--data", data).stdout)
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith("xmpp:ada@localhost?register;preauth=")
+    assert (shown["name"], shown["uses"]) == ("", 2)
+    assert len(shown["secret"]) == 32
+    assert sabir("user", "add", "ada", "--password", "secret", "--data", data).exit_code == 1  # it is kept
+
+
+@pytest.mark.parametrize("options", [("--uses", "0"), ("--name", "No Name"), ("--days", "-1")])
+def test_an_invitation_that_makes_no_sense_is_refused(data: Path, options: tuple[str, str]) -> None:
+    assert sabir("user", "invite", *options, "--data", data).exit_code == 1

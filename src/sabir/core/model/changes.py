@@ -228,6 +228,19 @@ class NodeCleared(Change):
     subscribers: bool
 
 
+class VoucherRow(Change):
+    """vouchers; key: digest, of the secret that its holder shows. `account_id` is who gave it, 0 for the operator."""
+
+    digest: bytes
+    account_id: int
+    name: str
+    """The only name that an account may be made with; empty: any."""
+    uses: int
+    expires_ms: int
+    registers: bool
+    befriends: bool
+
+
 class ForgetTokens(Change):
     """Not a row: delete the tokens of an account's devices (`credentials` whose mechanism begins with `TOKEN`)."""
 

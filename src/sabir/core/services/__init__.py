@@ -36,6 +36,7 @@ from sabir.core.services.roster import Roster
 from sabir.core.services.search import Search
 from sabir.core.services.shelves import Shelves
 from sabir.core.services.tokens import Tokens
+from sabir.core.services.vouchers import Vouchers
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Services:
     roster: Roster
     tokens: Tokens
     search: Search
+    vouchers: Vouchers
 
 
 def assemble(
@@ -114,6 +116,7 @@ def assemble(
     searches = Pace(clock, policy.searches_per_s, policy.searches_burst, limited=limited)
     accounts = Accounts(log, directory, sessions, store, verifiers, tokens)
     accounts.deleted.append(pushes.forget)
+    roster = Roster(log, directory, sessions, presences, peers)
     return Services(
         domain=domain,
         clock=clock,
@@ -138,7 +141,8 @@ def assemble(
         registration=Registration(log, rooms, moderation, signals, clock, domain),
         relays=Relays(directory, sessions, signals),
         rooms=rooms,
-        roster=Roster(log, directory, sessions, presences, peers),
+        roster=roster,
         tokens=tokens,
         search=Search(log, directory, store, contents, history, scheduler, clock, searches),
+        vouchers=Vouchers(log, directory, accounts, roster, clock, randomness, policy, snapshot.vouchers),
     )

@@ -33,6 +33,19 @@ NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,29}\Z")
 RESERVED: Final = frozenset({"admin", "root", "server", "rooms", "sabir", "nickserv", "chanserv", "system"})
 
 
+class Promise:
+    """What an account is made by, where not everybody may make one: `digest` names it."""
+
+    def __init__(
+        self, digest: bytes, check: Callable[[], Refusal | None], keep: Callable[[Log, Account], None]
+    ) -> None:
+        self.digest = digest
+        self.check = check
+        """Called when the account is about to form: says why the promise no longer counts, or None."""
+        self.keep = keep
+        """Called while it forms: does what else was promised."""
+
+
 class Accounts:
     """The people and bots of this server."""
 
@@ -78,6 +91,7 @@ class Accounts:
         password: str,
         then: Callable[[Account], None],
         refused: Callable[[Refusal], None],
+        promise: Promise | None = None,
     ) -> None:
         """Make an account; `then` is called once it is durable.
 
@@ -88,7 +102,7 @@ class Accounts:
         elif not password:
             refused(Refusal.BAD_REQUEST)
         else:
-            self.create_with(name, self._verifiers.make(password), then, refused)
+            self.create_with(name, self._verifiers.make(password), then, refused, promise)
 
     def create_with(
         self,
@@ -96,8 +110,9 @@ class Accounts:
         verifiers: Sequence[tuple[str, bytes]],
         then: Callable[[Account], None],
         refused: Callable[[Refusal], None],
+        promise: Promise | None = None,
     ) -> None:
-        """Make an account from verifiers that were computed elsewhere (bulk import)."""
+        """Make an account from verifiers that were computed elsewhere (bulk import), or by a `promise`."""
         made: list[Account] = []
 
         def form(log: Log) -> Refusal | None:
@@ -106,6 +121,12 @@ class Accounts:
                 return Refusal.NAME_INVALID
             if directory.account(name) is not None:
                 return Refusal.ACCOUNT_EXISTS
+            promised_by = directory.promised_names.get(name)
+            if promised_by is not None and (promise is None or promise.digest != promised_by):
+                return Refusal.ACCOUNT_EXISTS
+            broken = None if promise is None else promise.check()
+            if broken is not None:
+                return broken
             account_id = AccountId(directory.last_account_id + 1)
             actor = Actor(
                 ActorId(directory.last_actor_id + 1), ActorKind.LOCAL, name, account_id, "local", name
@@ -122,6 +143,8 @@ class Accounts:
                 log.change(CredentialRow(account_id=account_id, mechanism=mechanism, verifier=verifier))
             made.append(account)
             log.undo(made.clear)
+            if promise is not None:
+                promise.keep(log, account)
             return None
 
         self._log.append(Operation(form, lambda: then(made[0]), refused))

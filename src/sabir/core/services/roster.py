@@ -349,6 +349,21 @@ class Roster:
 
         self._run(form, done, then, refused)
 
+    def befriend(self, log: Log, one: Account, other: Account) -> None:
+        """Let two accounts see each other, while an item forms; `show_befriended` follows."""
+        for account, actor in ((one, other.actor), (other, one.actor)):
+            known = self.contact(account, actor) or Contact(actor)
+            flags = known.with_(
+                watches=True, watched=True, asked=False, asking=False, approved=False, listed=True
+            )
+            self._put(log, account, flags.with_(request=b""))
+
+    def show_befriended(self, one: Account, other: Account) -> None:
+        """Tell the devices of both of it."""
+        for account, friend in ((one, other), (other, one)):
+            self._show(account, friend.actor)
+            self._presences.tell_here(friend, account)
+
     def blocked(self, account: Account) -> list[str]:
         """Return the blocked addresses: names of local accounts, whole addresses of others."""
         return list(self._directory.blocks_of(account))

@@ -11,7 +11,7 @@ from sabir.gateway.contract import Counters, Door, Environment
 from sabir.gateway.web import Offer, Socket
 from sabir.net.connection import Connection, Handler
 from sabir.net.listener import Tls
-from sabir.protocols.xmpp import hostmeta
+from sabir.protocols.xmpp import hostmeta, welcome
 from sabir.protocols.xmpp.config import XmppConfig
 from sabir.protocols.xmpp.features import push
 from sabir.protocols.xmpp.features.capabilities import KnownCapabilities
@@ -47,6 +47,7 @@ class XmppFrontEnd:
             services=environment.services,
             started_ms=environment.started_ms,
             operators=environment.operators,
+            public=environment.public,
             contacts=environment.contacts,
             push_domain=f"push.{environment.domain}",
             waker=environment.waker,
@@ -99,7 +100,12 @@ class XmppFrontEnd:
         ]
         told = {hostmeta.WEBSOCKET: WEBSOCKET_PATHS[0]}
         needs_tls = self._hub.config.require_tls
-        return [*sockets, *hostmeta.pages(self._hub.environment.public, told, needs_tls=needs_tls)]
+        environment = self._hub.environment
+        return [
+            *sockets,
+            *hostmeta.pages(environment.public, told, needs_tls=needs_tls),
+            *welcome.pages(environment.services.vouchers, environment.domain),
+        ]
 
 
 def federates(config: XmppConfig, domain: str) -> bool:

@@ -120,6 +120,7 @@ def snapshot(connection: sqlite3.Connection, recent: Recent) -> Snapshot:
         states=statements.STATES.rows(connection, statements.STATES.select()),
         contacts=statements.CONTACTS.rows(connection, statements.CONTACTS.select()),
         blocks=statements.BLOCKS.rows(connection, statements.BLOCKS.select()),
+        vouchers=statements.VOUCHERS.rows(connection, statements.VOUCHERS.select()),
         node_owners=[row[0] for row in connection.execute(_NODE_OWNERS)],
         last_node_id=connection.execute(_LAST_NODE).fetchone()[0] or 0,
         pushes=statements.PUSHES.rows(connection, statements.PUSHES.select()),

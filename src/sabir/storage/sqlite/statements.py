@@ -225,6 +225,7 @@ PEER_QUEUE: Final = Stored(changes.PeerQueueRow, schema.peer_queue)
 DATA: Final = Stored(changes.DataRow, schema.account_data)
 READS: Final = Stored(changes.ReadRow, schema.reads)
 RECEIPTS: Final = Stored(changes.ReceiptRow, schema.receipts)
+VOUCHERS: Final = Stored(changes.VoucherRow, schema.vouchers)
 NODES: Final = Stored(changes.NodeRow, schema.pubsub_nodes)
 ITEMS: Final = Stored(changes.ItemRow, schema.pubsub_items)
 SUBSCRIBERS: Final = Stored(changes.SubscriberRow, schema.pubsub_subscribers)
@@ -260,6 +261,7 @@ STORED: Final[dict[type[changes.Change], Put]] = {
             ITEMS,
             SUBSCRIBERS,
             PUSHES,
+            VOUCHERS,
         )
     },
 }

@@ -21,6 +21,7 @@ from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import Event
 from sabir.core.ports import Session, Waker
 from sabir.core.services import Services
+from sabir.gateway.contract import PublicAddress
 from sabir.protocols.xmpp.config import XmppConfig
 from sabir.protocols.xmpp.errors import StanzaError
 from sabir.protocols.xmpp.features.abroad import NOWHERE, Abroad
@@ -73,6 +74,7 @@ class Place:
     started_ms: int
     operators: frozenset[str]
     """Names of the accounts that may administer the server."""
+    public: PublicAddress
     contacts: Mapping[str, Sequence[str]]
     """URIs of those who are responsible, by what for (XEP-0157 §3)."""
     push_domain: str

@@ -12,7 +12,7 @@ from sabir.protocols.xmpp.errors import (
     BAD_REQUEST,
     Refused,
 )
-from sabir.protocols.xmpp.features import caps_hash, chat
+from sabir.protocols.xmpp.features import caps_hash, chat, onboarding
 from sabir.protocols.xmpp.features.caps_hash import Claim
 from sabir.protocols.xmpp.features.context import Context
 from sabir.protocols.xmpp.features.pubsub import avatars
@@ -165,7 +165,15 @@ def step(context: Context, stanza: Stanza, actor: Actor) -> None:
     done: Callable[[], None] = ticket.finish
     refused = context.refused_by(stanza, ticket)
     if stanza.type == b"subscribe":
-        roster.ask(context.account, actor, request_of(stanza, context.jid.bare), done, refused)
+        onboarding.subscribe(
+            context.place,
+            stanza,
+            context.actor,
+            actor,
+            lambda: roster.ask(
+                context.account, actor, request_of(stanza, context.jid.bare), done, refused
+            ),
+        )
     elif stanza.type == b"subscribed":
         roster.approve(context.account, actor, done, refused)
     elif stanza.type == b"unsubscribe":

@@ -8,11 +8,15 @@ from sabir.protocols.xmpp.features.context import Context, Iq
 from sabir.wire.xml import Element, escape_text
 
 NAMESPACE: Final = "jabber:iq:register"
-FORM: Final = (
-    f"<query xmlns='{NAMESPACE}'>"
-    "<instructions>Choose a name (letters, digits, underscore) and a password.</instructions>"
-    "<username/><password/></query>"
-)
+
+
+def form(name: str = "") -> str:
+    """Return what a new account needs; `name` is the only one that may be chosen, if it is not empty."""
+    instructions = "Choose a name (letters, digits, underscore) and a password."
+    username = f"<username>{escape_text(name)}</username>" if name else "<username/>"
+    return (
+        f"<query xmlns='{NAMESPACE}'><instructions>{instructions}</instructions>{username}<password/></query>"
+    )
 
 
 def wanted(query: Element) -> tuple[str, str]:

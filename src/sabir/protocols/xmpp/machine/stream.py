@@ -46,6 +46,7 @@ TLS: Final = "urn:ietf:params:xml:ns:xmpp-tls"
 BIND: Final = "urn:ietf:params:xml:ns:xmpp-bind"
 ACTIVITY: Final = "urn:xmpp:csi:0"
 REGISTER: Final = "jabber:iq:register"
+PREAUTH: Final = "urn:xmpp:pars:0"
 PING: Final = b"<iq type='get' id='sabir-ping'><ping xmlns='urn:xmpp:ping'/></iq>"
 
 _OPENING: Final = 0
@@ -79,6 +80,7 @@ class Machine:
         "_randomness",
         "_state",
         "_stopped",
+        "invited",
         "jid",
         "jid_bytes",
         "language",
@@ -107,6 +109,8 @@ class Machine:
             framed: each `receive` is one message, and so is each piece that is sent (RFC 7395).
         """
         self.secure: bool = False
+        self.invited: bool = False
+        """The client has shown that it may make an account (XEP-0445 §4)."""
         self.jid: Jid | None = None
         """The full address, once a resource is bound."""
         self.jid_bytes: bytes = b""
@@ -360,6 +364,7 @@ class Machine:
             features = f"<starttls xmlns='{TLS}'>{'<required/>' if tls_required else ''}</starttls>"
         if not tls_required:
             features += self._login.features(self.secure)
+            features += "<register xmlns='urn:xmpp:ibr-token:0'/>"  # XEP-0445 §3
             if self._config.registration:
                 features += "<register xmlns='http://jabber.org/features/iq-register'/>"
         return features
@@ -440,12 +445,20 @@ class Machine:
         if self._state == _BINDING and bind is not None and stanza.type == b"set":
             self._stopped = True
             events.append(BindRequested(stanza.id, bind.child_text("resource") or ""))
-        elif self._state == _NEGOTIATING and self._config.registration and iq.find("query", REGISTER):
+        elif self._state == _NEGOTIATING and self._may_ask_for_account(iq):
             events.append(stanza)
         else:
             raise StreamError(
                 StreamCondition.NOT_AUTHORIZED, "Log in and bind a resource first."
             )  # RFC 6120 §7.1
+
+    def _may_ask_for_account(self, iq: Element) -> bool:
+        if self._config.require_tls and not self.secure:
+            return False
+        if iq.find("preauth", PREAUTH) is not None:
+            return True
+        may_register = self._config.registration or self.invited
+        return may_register and iq.find("query", REGISTER) is not None
 
     def _start_tls(self, stanza: Stanza, events: list[Event]) -> None:
         if stanza.name != b"starttls" or self.secure:

@@ -3,6 +3,8 @@
 from typing import Final, assert_never
 
 from sabir.core.errors import Refusal
+from sabir.core.model.actor import Account
+from sabir.core.services.vouchers import Voucher
 from sabir.net.connection import Connection
 from sabir.protocols.xmpp.codec import element_of, encode_error_reply
 from sabir.protocols.xmpp.errors import (
@@ -13,7 +15,7 @@ from sabir.protocols.xmpp.errors import (
     StreamError,
     stanza_error_for,
 )
-from sabir.protocols.xmpp.features import register
+from sabir.protocols.xmpp.features import onboarding, register
 from sabir.protocols.xmpp.machine import Machine
 from sabir.protocols.xmpp.session.arrival import Arrival
 from sabir.protocols.xmpp.session.client import Client
@@ -58,6 +60,8 @@ class Stream:
         )
         self._arrival: Arrival = Arrival(self, self._logins)
         self._client: Client | None = None
+        self._voucher: Voucher | None = None
+        """What the client was invited by, if it has shown that and has no account yet."""
         if connection.secure:
             self.machine.secured(self._bindings())
 
@@ -213,11 +217,17 @@ class Stream:
 
     def _register(self, stanza: Stanza) -> None:
         """Take a request of somebody who has no account yet (XEP-0077 §3.1)."""
+        voucher = self._voucher
         if stanza.type == b"get":
-            self.connection.put(register.encode_answer(stanza.id, register.FORM))
+            form = register.form("" if voucher is None else voucher.name)
+            self.connection.put(register.encode_answer(stanza.id, form))
             return
         environment = self.hub.environment
         now_ms = environment.services.clock.now_ms()
+        preauth = element_of(stanza).find("preauth", onboarding.NAMESPACE)
+        if preauth is not None:
+            self._show_voucher(stanza, preauth.get("token") or "")
+            return
         try:
             name, password = register.wanted(
                 element_of(stanza).find("query", register.NAMESPACE) or element_of(stanza)
@@ -228,12 +238,33 @@ class Stream:
         if not environment.logins.may_register(self.connection.peer, now_ms):
             self._refuse(stanza, _SLOW)
             return
-        environment.services.accounts.create(
-            name,
-            password,
-            lambda account: self.connection.put(register.encode_answer(stanza.id, "")),
-            lambda refusal: self._refuse(stanza, stanza_error_for(refusal)),
-        )
+
+        def done(account: Account) -> None:
+            self.connection.put(register.encode_answer(stanza.id, ""))
+
+        def refused_by(refusal: Refusal) -> None:
+            self._refuse(stanza, stanza_error_for(refusal))
+
+        if voucher is not None:
+            environment.services.vouchers.register(voucher, name, password, done, refused_by)
+        else:
+            environment.services.accounts.create(name, password, done, refused_by)
+
+    def _show_voucher(self, stanza: Stanza, secret: str) -> None:
+        """Let somebody who has an invitation make an account (XEP-0445 §4)."""
+        services, logins = self.hub.environment.services, self.hub.environment.logins
+        now_ms = services.clock.now_ms()
+        if not logins.may_try(self.connection.peer, "", now_ms):
+            self._refuse(stanza, _SLOW)
+            return
+        voucher = services.vouchers.find(secret)
+        if voucher is None or not voucher.registers:
+            logins.failed(self.connection.peer, "", now_ms)
+            self._refuse(stanza, onboarding.NOT_VALID)
+            return
+        self._voucher = voucher
+        self.machine.invited = True
+        self.connection.put(register.encode_answer(stanza.id, ""))
 
     def _refuse(self, stanza: Stanza, error: StanzaError) -> None:
         self.connection.put(encode_error_reply(stanza, error, ""))

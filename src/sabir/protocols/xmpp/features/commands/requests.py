@@ -13,7 +13,7 @@ from sabir.protocols.xmpp.errors import (
     StanzaError,
 )
 from sabir.protocols.xmpp.features import forms
-from sabir.protocols.xmpp.features.commands import administration
+from sabir.protocols.xmpp.features.commands import administration, inviting
 from sabir.protocols.xmpp.features.commands.execution import (
     NAMESPACE,
     Command,
@@ -26,7 +26,7 @@ from sabir.protocols.xmpp.features.dialogues import Dialogue
 
 Commands = Mapping[str, Command]
 """Commands of one address, by node."""
-COMMANDS: Final[Commands] = {each.node: each for each in administration.COMMANDS}
+COMMANDS: Final[Commands] = {each.node: each for each in (*inviting.COMMANDS, *administration.COMMANDS)}
 """Those of the server."""
 _ACTIONS: Final = ("execute", "next", "prev", "complete", "cancel")
 
