@@ -305,6 +305,30 @@ def test_two_people_of_two_servers_watch_each_other(net: Net, juliet: Peer, rome
     assert types == ["subscribed", None]
 
 
+@pytest.mark.spec("XEP-0379 §3.5")
+def test_who_was_invited_from_another_server_is_agreed_to_without_a_question(
+    net: Net, juliet: Peer, romeo: Peer
+) -> None:
+    vouchers, account = (
+        net.servers[THERE].services.vouchers,
+        net.servers[THERE].services.accounts.find("romeo"),
+    )
+    secrets: list[str] = []
+    vouchers.give(
+        account, lambda secret, _: secrets.append(secret), pytest.fail, registers=False, befriends=True
+    )
+    net.settle()
+    preauth = f"<preauth xmlns='urn:xmpp:pars:0' token='{secrets[0]}'/>"
+
+    juliet.say(f"<presence to='romeo@{THERE}' type='subscribed'/>")
+    juliet.say(f"<presence to='romeo@{THERE}' type='subscribe'>{preauth}</presence>")
+    net.settle()
+
+    assert items(juliet) == [(f"romeo@{THERE}", "both", None)]
+    assert items(romeo) == [(f"juliet@{HERE}", "both", None)]
+    assert [each for each in romeo.hear() if each.get("type") == "subscribe"] == []
+
+
 @pytest.mark.spec("RFC 6121 §4.4")
 def test_presence_crosses_over_and_so_does_its_end(net: Net, juliet: Peer, romeo: Peer) -> None:
     befriend(net, juliet, romeo)

@@ -34,9 +34,7 @@ def registration_uri(name: str, secret: str, domain: str) -> str:
     return f"xmpp:{address}?register;preauth={quote(secret)}"
 
 
-def subscribe(
-    place: Place, stanza: Stanza, newcomer: Actor, inviter: Actor, ask: Callable[[], None]
-) -> None:
+def subscribe(place: Place, stanza: Stanza, newcomer: Actor, inviter: Actor, ask: Callable[[], None]) -> None:
     """Ask for a subscription by `ask`; whoever shows that `inviter` wants it is agreed to at once (XEP-0379 §3.5)."""
     preauth = element_of(stanza).find("preauth", NAMESPACE)
     vouchers = place.services.vouchers

@@ -170,9 +170,7 @@ def step(context: Context, stanza: Stanza, actor: Actor) -> None:
             stanza,
             context.actor,
             actor,
-            lambda: roster.ask(
-                context.account, actor, request_of(stanza, context.jid.bare), done, refused
-            ),
+            lambda: roster.ask(context.account, actor, request_of(stanza, context.jid.bare), done, refused),
         )
     elif stanza.type == b"subscribed":
         roster.approve(context.account, actor, done, refused)

@@ -19,7 +19,7 @@ from sabir.protocols.xmpp.errors import (
     Refused,
     stanza_error_for,
 )
-from sabir.protocols.xmpp.features import chat, muc, presence
+from sabir.protocols.xmpp.features import chat, muc, onboarding, presence
 from sabir.protocols.xmpp.features.context import Iq, Place
 from sabir.protocols.xmpp.features.table import TABLE
 from sabir.protocols.xmpp.federation.visitors import Visitor
@@ -208,7 +208,14 @@ class Arrivals:
         done, refused = ticket.finish, visitor.refused_by(stanza, ticket)
         match stanza.type:
             case b"subscribe":
-                roster.asked_by(account, actor, presence.request_of(stanza, visitor.jid.bare), done, refused)
+                request = presence.request_of(stanza, visitor.jid.bare)
+                onboarding.subscribe(
+                    self._place,
+                    stanza,
+                    actor,
+                    account.actor,
+                    lambda: roster.asked_by(account, actor, request, done, refused),
+                )
             case b"subscribed":
                 roster.answered_by(account, actor, done, refused, granted=True)
             case b"unsubscribed":
