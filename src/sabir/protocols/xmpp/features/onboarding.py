@@ -43,5 +43,5 @@ def subscribe(place: Place, stanza: Stanza, newcomer: Actor, inviter: Actor, ask
         ask()  # XEP-0379 §4.1: what is no invitation of theirs is ignored
         return
     sender = attribute("from", f"{inviter.name}@{place.domain}")
-    back = f"<presence xmlns='jabber:client' type='subscribe'{sender}/>"
+    back = f"<presence type='subscribe'{sender}/>"
     vouchers.befriend(voucher, newcomer, ask, back.encode())
