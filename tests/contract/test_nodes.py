@@ -75,6 +75,8 @@ def test_values_of_an_account_are_counted(chronicle: Chronicle) -> None:
 
     assert chronicle.opened.store.data_size(1) == (1, 4)
     assert chronicle.opened.store.data_size(3) == (0, 0)
+    assert chronicle.opened.store.data_types(3) == []
+    assert len(chronicle.opened.store.data_types(1)) == 1
 
 
 def test_the_nodes_of_a_deleted_account_are_gone(chronicle: Chronicle) -> None:

@@ -68,7 +68,26 @@ def operator(data: Path, settings: Settings) -> Iterator[Callable[[Command], Ans
             store.close()
 
 
-def _services(store: SqliteStore, settings: Settings, loop: asyncio.AbstractEventLoop) -> Services:
+@contextmanager
+def opened(data: Path, settings: Settings) -> Iterator[tuple[Services, asyncio.Runner]]:
+    """Yield the services over the store of a data folder, without rate limits, and what runs their loop.
+
+    Raises:
+        Locked: a server, or another command, works on it.
+        OSError: it cannot be read or written.
+    """
+    with lock.acquire(data) as held, asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        store = SqliteStore(held, settings.storage, loop.call_soon_threadsafe)
+        try:
+            yield _services(store, settings, loop, limited=False), runner
+        finally:
+            store.close()
+
+
+def _services(
+    store: SqliteStore, settings: Settings, loop: asyncio.AbstractEventLoop, *, limited: bool = True
+) -> Services:
     return assemble(
         store,
         LoopScheduler(loop),
@@ -79,4 +98,5 @@ def _services(store: SqliteStore, settings: Settings, loop: asyncio.AbstractEven
         b"",  # keys occupant ids, which no command makes
         domain=settings.server.domain,
         policy=settings.policy,
+        limited=limited,
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sabir import __version__
-from sabir.cli import backups, configuration, rooms, server, users
+from sabir.cli import backups, configuration, moving, rooms, server, users
 from sabir.cli.demo import demo
 from sabir.cli.output import out
 
@@ -25,6 +25,8 @@ app.command()(server.status)
 app.command()(server.announce)
 app.command()(backups.backup)
 app.command()(backups.restore)
+app.command()(moving.export)
+app.command("import")(moving.import_)
 app.add_typer(configuration.app, name="config")
 app.add_typer(users.app, name="user")
 app.add_typer(rooms.app, name="room")

@@ -330,6 +330,10 @@ class LogStore(Protocol):
         """Return a value of account_data."""
         ...
 
+    def data_types(self, account_id: int) -> list[str]:
+        """Return the types of the values of account_data that concern no conversation."""
+        ...
+
     def data_size(self, account_id: int) -> tuple[int, int]:
         """Return how many values of account_data an account has, and their bytes."""
         ...

@@ -233,6 +233,9 @@ class FakeStore:
         """See `core.ports.LogStore`."""
         return self.values.get((account_id, conversation_id, type)) or None
 
+    def data_types(self, account_id: int) -> list[str]:
+        return []
+
     def data_size(self, account_id: int) -> tuple[int, int]:
         """See `core.ports.LogStore`."""
         values = [value for (owner, _, _), value in self.values.items() if owner == account_id and value]

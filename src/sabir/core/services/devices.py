@@ -185,6 +185,10 @@ class Devices:
         """Return a value kept for a person, e.g. the vCard; as of the last commit."""
         return self._store.data(account.id, conversation_id, type)
 
+    def data_types(self, account: Account) -> list[str]:
+        """Return what is kept for a person, apart from single conversations; as of the last commit."""
+        return self._store.data_types(account.id)
+
     def data_size(self, account: Account) -> tuple[int, int]:
         """Return how many values are kept for a person, and their bytes; as of the last commit."""
         return self._store.data_size(account.id)

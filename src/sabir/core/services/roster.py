@@ -74,6 +74,18 @@ class Roster:
 
         self._run(form, lambda: self._show(account, actor), then, refused)
 
+    def adopt(self, account: Account, contacts: Sequence[Contact], then: Then, refused: Refused) -> None:
+        """Take over contacts as they stand, from another server: this side of each subscription only."""
+
+        def form(log: Log) -> Refusal | None:
+            if len(self._directory.contacts_of(account)) + len(contacts) > MAX_CONTACTS:
+                return Refusal.TOO_MANY
+            for contact in contacts:
+                self._put(log, account, contact)
+            return None
+
+        self._run(form, lambda: None, then, refused)
+
     def remove(self, account: Account, actor: Actor, then: Then, refused: Refused) -> None:
         """Take a contact off the list, and with it the subscriptions both ways (RFC 6121 §2.5)."""
         other = self._account_of(actor)

@@ -57,6 +57,15 @@ _DATA: Final = text_of(
         _data.gone == sa.literal_column("0"),
     )
 )
+_DATA_TYPES: Final = text_of(
+    sa.select(_data.type)
+    .where(
+        _data.account_id == sa.bindparam("account_id"),
+        _data.conversation_id == sa.literal_column("0"),
+        _data.gone == sa.literal_column("0"),
+    )
+    .order_by(_data.type)
+)
 _DATA_SIZE: Final = text_of(
     sa.select(sa.func.count(), sa.func.total(sa.func.length(_data.value))).where(
         _data.account_id == sa.bindparam("account_id"), _data.gone == sa.literal_column("0")
@@ -190,6 +199,10 @@ class SqliteStore:
         """See `LogStore.data`."""
         row = self._connection.execute(_DATA, (account_id, conversation_id, type)).fetchone()
         return None if row is None else bytes(row[0])
+
+    def data_types(self, account_id: int) -> list[str]:
+        """See `LogStore.data_types`."""
+        return [row[0] for row in self._connection.execute(_DATA_TYPES, (account_id,))]
 
     def data_size(self, account_id: int) -> tuple[int, int]:
         """See `LogStore.data_size`."""

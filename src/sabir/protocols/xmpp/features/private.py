@@ -9,6 +9,7 @@ from sabir.protocols.xmpp.features.pubsub import bookmarks
 from sabir.wire.xml import Element
 
 NAMESPACE: Final = "jabber:iq:private"
+PREFIX: Final = "private:"
 MAX_BYTES: Final = 65_536
 MAX_VALUES: Final = 200
 """Kept for one account, other data of it included."""
@@ -68,5 +69,10 @@ def _only(context: Context, iq: Iq) -> Element:
     return elements[0]
 
 
+def type_of(namespace: str, name: str) -> str:
+    """Return what the core calls the document whose root is `name` in `namespace`."""
+    return f"{PREFIX}{namespace} {name}"
+
+
 def _type(element: Element) -> str:
-    return f"private:{element.namespace} {element.name}"
+    return type_of(element.namespace, element.name)

@@ -48,6 +48,11 @@ def document(place: Place, owner: Account) -> str:
     return f"<storage xmlns='{OLD}'>{rooms}{addresses.decode() if addresses else ''}</storage>"
 
 
+def converted(storage: Element) -> list[Edit]:
+    """Return what publishes the rooms of a document of XEP-0048 for an account that has none yet."""
+    return [Publish(NODE, id_, room.to_bytes(), _PRIVATE) for id_, room in _as_new(storage, {}).items()]
+
+
 def write(context: Context, iq: Iq, storage: Element, answer: str = "") -> None:
     """Take a document apart: what changed is published, what is gone taken back (XEP-0402 §5.3.2)."""
 
