@@ -165,7 +165,9 @@ def test_what_is_exported_and_imported_elsewhere_is_the_same_again(tmp_path: Pat
     assert refused.get("type") == "error"
     romeo.say("<presence/>")
     asked = [each for each in romeo.hear() if each.get("type") == "subscribe"]
-    assert [(each.get("from"), each.child_text("status")) for each in asked] == [("nurse@localhost", "Let me")]
+    assert [(each.get("from"), each.child_text("status")) for each in asked] == [
+        ("nurse@localhost", "Let me")
+    ]
     server.close()
 
 
@@ -319,7 +321,11 @@ def test_included_files_lie_in_the_folder_of_the_export(tmp_path: Path, href: st
 @pytest.mark.spec("XEP-0227 §5")
 def test_an_account_may_be_in_several_files_and_its_own_xml_is_left_alone(tmp_path: Path) -> None:
     xi = "xmlns:xi='http://www.w3.org/2001/XInclude'"
-    write(tmp_path, f"<host xmlns='urn:xmpp:pie:0' {xi} jid='localhost'><xi:include href='ada.xml'/></host>", "h.xml")
+    write(
+        tmp_path,
+        f"<host xmlns='urn:xmpp:pie:0' {xi} jid='localhost'><xi:include href='ada.xml'/></host>",
+        "h.xml",
+    )
     write(
         tmp_path,
         f"<user xmlns='urn:xmpp:pie:0' {xi} name='ada' password='secret'><xi:include href='card.xml'/>"
@@ -327,7 +333,9 @@ def test_an_account_may_be_in_several_files_and_its_own_xml_is_left_alone(tmp_pa
         "ada.xml",
     )
     write(tmp_path, "<vCard xmlns='vcard-temp'><FN>Ada</FN></vCard>", "card.xml")
-    main = write(tmp_path, f"<server-data xmlns='urn:xmpp:pie:0' {xi}><xi:include href='h.xml'/></server-data>")
+    main = write(
+        tmp_path, f"<server-data xmlns='urn:xmpp:pie:0' {xi}><xi:include href='h.xml'/></server-data>"
+    )
 
     result = sabir("import", main, "--data", tmp_path / "data")
 
