@@ -41,6 +41,8 @@ class Reads:
         self._store = store
         self._pace = pace
         self._markers: dict[int, dict[int, ReadRow]] = {}
+        self.observers: list[Callable[[Account, Conversation, Event], None]] = []
+        """Told (account, conversation, event) of each marker that moved, once it is durable."""
 
     def marker(self, account: Account, conversation: Conversation) -> ReadRow | None:
         """Return how far `account` has read in `conversation`."""
@@ -95,6 +97,8 @@ class Reads:
                 for other in self._sessions.of(account.id):
                     if other is not session:
                         other.signal(told)
+                for observer in self.observers:
+                    observer(account, conversation, event)
             if then is not None:
                 then()
 

@@ -46,6 +46,7 @@ _CALL: Final = 12
 _ORIGIN: Final = 13
 _REPLY: Final = 14
 _INVITATION: Final = 15
+_ASSIST: Final = 16
 
 STRIPPED: Final[dict[bytes, str]] = {
     b"urn:xmpp:occupant-id:0": "XEP-0421 §3.2: only the room says who somebody is",
@@ -78,6 +79,7 @@ _BY_NAMESPACE: Final[dict[bytes, int]] = {
     b"urn:xmpp:receipts": _RECEIPT,
     b"urn:xmpp:chat-markers:0": _MARKER,
     b"urn:xmpp:hints": _HINT,
+    b"urn:xmpp:mds:displayed:0": _ASSIST,  # XEP-0490 §5.2: for the sender's own devices
     b"urn:xmpp:jingle-message:0": _CALL,
     b"jabber:x:conference": _INVITATION,
 }
@@ -98,7 +100,18 @@ class Accepted:
     `native` is what follows `<message`: no `to`, and no `from` unless one was given to `accept`.
     """
 
-    __slots__ = ("emojis", "flags", "invites", "kind", "native", "native_id", "state", "target", "what")
+    __slots__ = (
+        "assist",
+        "emojis",
+        "flags",
+        "invites",
+        "kind",
+        "native",
+        "native_id",
+        "state",
+        "target",
+        "what",
+    )
 
     def __init__(self) -> None:
         self.what: int = RELAY
@@ -112,6 +125,8 @@ class Accepted:
         self.invites: bool = False
         """It asks the receiver into a room (XEP-0249)."""
         self.emojis: tuple[str, ...] = ()
+        self.assist: Child | None = None
+        """How far the sender has read the chat."""
         self.state: TypingState = _ATTENTIVE
 
 
@@ -168,6 +183,9 @@ def accept(stanza: Stanza, sender: bytes, language: bytes, domain: str) -> Accep
                 accepted.what, accepted.target = DELIVERED, child[2] or b""
             else:
                 request = True
+        elif meaning == _ASSIST:
+            cuts.append(child)
+            accepted.assist = child
         else:
             _relate(accepted, stanza, child, meaning)
             if name == b"retracted":

@@ -18,7 +18,7 @@ from sabir.protocols.xmpp.features.capabilities import KnownCapabilities
 from sabir.protocols.xmpp.features.chat import PROTOCOL
 from sabir.protocols.xmpp.features.context import Place
 from sabir.protocols.xmpp.features.dialogues import Dialogues
-from sabir.protocols.xmpp.features.pubsub import avatars, bookmarks
+from sabir.protocols.xmpp.features.pubsub import avatars, bookmarks, displayed
 from sabir.protocols.xmpp.federation.office import Office, is_enabled, links_of
 from sabir.protocols.xmpp.framing import declared
 from sabir.protocols.xmpp.session import Hub, Stream
@@ -57,6 +57,7 @@ class XmppFrontEnd:
         )
         self._hub = Hub(config, environment, place, self.counters, secrets.token_bytes, bind(log))
         environment.services.pubsub.observers += (bookmarks.observer(place), avatars.Pictures(place).observe)
+        environment.services.reads.observers.append(displayed.observer(place))
         environment.services.contents.register(PROTOCOL, XmppTranslator(environment.services.people))
         environment.services.pushes.gateways[PROTOCOL] = push.Gateway(
             place, with_sender=environment.push_sender

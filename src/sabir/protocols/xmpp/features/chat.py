@@ -16,11 +16,12 @@ from sabir.core.model.signals import Receipt, ReceiptKind, Relayed, Typing
 from sabir.core.ports import Page, Session
 from sabir.protocols.xmpp import accept
 from sabir.protocols.xmpp.accept import Accepted
-from sabir.protocols.xmpp.codec import attribute
+from sabir.protocols.xmpp.codec import attribute, child_element
 from sabir.protocols.xmpp.errors import SERVICE_UNAVAILABLE, stanza_error_for
 from sabir.protocols.xmpp.features import invitations
 from sabir.protocols.xmpp.features.context import Context, Place, Ticket
 from sabir.protocols.xmpp.features.foreign import foreign
+from sabir.protocols.xmpp.features.pubsub import displayed
 from sabir.protocols.xmpp.features.stamps import delay, stanza_id
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.translate import event_id_of, stanza_id_of
@@ -79,6 +80,8 @@ def take_message(context: Context, stanza: Stanza, to: Jid) -> None:
         return
     sender = b" from='" + context.address + b"'"
     accepted = accept.accept(stanza, sender, context.language, place.domain)
+    if accepted.assist is not None:
+        displayed.assist(context, to, child_element(stanza, accepted.assist))
     resource = to.resource
     if resource and services.devices.named(other, resource) is None:
         resource = ""  # RFC 6121 §8.5.3.2.1: as if it had been sent to the bare address

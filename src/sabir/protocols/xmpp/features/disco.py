@@ -9,7 +9,7 @@ from sabir.protocols.xmpp.features.commands import requests as commands
 from sabir.protocols.xmpp.features.commands.execution import NAMESPACE as COMMANDS
 from sabir.protocols.xmpp.features.context import Context, Iq
 from sabir.protocols.xmpp.features.forms import Field
-from sabir.protocols.xmpp.features.pubsub import avatars, bookmarks, discovering
+from sabir.protocols.xmpp.features.pubsub import avatars, bookmarks, discovering, displayed
 
 INFO: Final = "http://jabber.org/protocol/disco#info"
 SERVER_INFO: Final = "http://jabber.org/network/serverinfo"
@@ -48,6 +48,7 @@ ACCOUNT: Final[tuple[str, ...]] = (
     *discovering.FEATURES,
     *bookmarks.FEATURES,
     avatars.FEATURE,
+    displayed.FEATURE,
 )
 """What an account answers."""
 

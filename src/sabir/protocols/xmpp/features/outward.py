@@ -8,15 +8,17 @@ from typing import Final
 
 from sabir.core.model.actor import Actor
 from sabir.protocols.xmpp import accept
-from sabir.protocols.xmpp.codec import attribute
+from sabir.protocols.xmpp.codec import attribute, child_element
 from sabir.protocols.xmpp.errors import BAD_REQUEST, Refused
 from sabir.protocols.xmpp.features import chat, presence
 from sabir.protocols.xmpp.features.context import Context
+from sabir.protocols.xmpp.features.pubsub import displayed
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.types import Stanza
 
 MAX_DIRECTED: Final = 500
 """Addresses that one client may send directed presence to at a time."""
+_DISPLAYED: Final = displayed.NODE.encode()
 _MUC: Final = b"http://jabber.org/protocol/muc"
 
 
@@ -29,10 +31,15 @@ def take_message(context: Context, stanza: Stanza, to: Jid) -> None:
     room = str(to.bare) in context.visited
     if not to.local or room or stanza.type in (b"groupchat", b"error", b"headline"):
         # DATAMODEL 1.2: the traffic of rooms elsewhere is theirs to keep.
-        context.run(lambda: _pass(context, stanza, to))
+        if any(child[1] == _DISPLAYED for child in stanza.children):
+            context.run(lambda: _pass_marker(context, stanza, to))  # XEP-0490 §7: it must not leave
+        else:
+            context.run(lambda: _pass(context, stanza, to))
         return
     sender = b" from='" + context.address + b"'"
     accepted = accept.accept(stanza, sender, context.language, context.place.domain)
+    if accepted.assist is not None:
+        displayed.assist(context, to, child_element(stanza, accepted.assist))
     if accepted.what == accept.RELAY:
         context.run(lambda: _send(context, stanza, to, b"<message" + accepted.native))
         return
@@ -90,6 +97,14 @@ def _direct(context: Context, stanza: Stanza, to: Jid) -> None:
                 del context.directed[other]  # another nick in the same room
         context.directed[key] = None
     _pass(context, stanza, to)
+
+
+def _pass_marker(context: Context, stanza: Stanza, to: Jid) -> None:
+    sender = b" from='" + context.address + b"'"
+    accepted = accept.accept(stanza, sender, context.language, context.place.domain)
+    if accepted.assist is not None:
+        displayed.assist(context, to, child_element(stanza, accepted.assist))
+    _send(context, stanza, to, b"<message" + accepted.native)
 
 
 def _pass(context: Context, stanza: Stanza, to: Jid) -> None:

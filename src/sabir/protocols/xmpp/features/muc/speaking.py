@@ -16,11 +16,12 @@ from sabir.protocols.xmpp.accept import (
     Accepted,
     accept,
 )
-from sabir.protocols.xmpp.codec import element_of
+from sabir.protocols.xmpp.codec import child_element, element_of
 from sabir.protocols.xmpp.errors import BAD_REQUEST, ITEM_NOT_FOUND, Refused, slow_mode, stanza_error_for
 from sabir.protocols.xmpp.features.context import Context, Ticket
 from sabir.protocols.xmpp.features.muc import inviting
 from sabir.protocols.xmpp.features.muc.names import USER, find_room, occupant_id, refused, sender
+from sabir.protocols.xmpp.features.pubsub import displayed
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.translate import event_id_of, stanza_id_of
 from sabir.protocols.xmpp.types import Stanza
@@ -109,13 +110,15 @@ def _take(context: Context, stanza: Stanza, to: Jid, room: Conversation) -> None
         else:
             context.run(lambda: _whisper(context, stanza, to, room))
     elif stanza.type == b"groupchat":
-        _say(context, stanza, room)
+        _say(context, stanza, to, room)
     else:
         inviting.take(context, stanza, room)
 
 
-def _say(context: Context, stanza: Stanza, room: Conversation) -> None:
+def _say(context: Context, stanza: Stanza, to: Jid, room: Conversation) -> None:
     accepted = accept(stanza, b"", context.language, context.place.domain)
+    if accepted.assist is not None:
+        displayed.assist(context, to, child_element(stanza, accepted.assist))
     services = context.place.services
     what = accepted.what
     if what == EVENT:

@@ -10,14 +10,14 @@ from typing import Final
 
 from sabir.core.model.actor import Account, Actor
 from sabir.core.model.changes import ItemRow
-from sabir.core.model.pubsub import Access, Edit, Node, NodeConfig, NodeEvent, Publish, Retract, SendLast
+from sabir.core.model.pubsub import Access, Edit, Node, NodeConfig, NodeEvent, Publish, Retract
 from sabir.core.model.signals import NodeChanged
 from sabir.protocols.xmpp.codec import attribute
 from sabir.protocols.xmpp.errors import BAD_REQUEST, CONFLICT, ITEM_NOT_FOUND, NOT_ACCEPTABLE, Refused
 from sabir.protocols.xmpp.features import forms
 from sabir.protocols.xmpp.features.context import Context, Iq, Place
 from sabir.protocols.xmpp.features.pubsub import options
-from sabir.protocols.xmpp.features.pubsub.names import NAMESPACE
+from sabir.protocols.xmpp.features.pubsub.names import NAMESPACE, PRIVATE_LIST
 from sabir.protocols.xmpp.features.pubsub.publishing import DIFFERS, run
 from sabir.protocols.xmpp.jid import JidSyntaxError, parse_jid
 from sabir.wire.xml import Element, parse
@@ -30,13 +30,6 @@ MAX_ADDRESSES_BYTES: Final = 16_384
 """Of the web addresses in a document."""
 
 _ID: Final = "current"
-_PRIVATE: Final[dict[str, object]] = {
-    "access": Access.WHITELIST,
-    "persist": True,
-    "max_items": 0,
-    "send_last": SendLast.NEVER,
-}
-"""How the node is made where it is not there (XEP-0402 §3.3)."""
 _OLD_CONFIG: Final = NodeConfig(access=Access.WHITELIST)
 _TEXTS: Final = ("nick", "password")
 
@@ -50,7 +43,7 @@ def document(place: Place, owner: Account) -> str:
 
 def converted(storage: Element) -> list[Edit]:
     """Return what publishes the rooms of a document of XEP-0048 for an account that has none yet."""
-    return [Publish(NODE, id_, room.to_bytes(), _PRIVATE) for id_, room in _as_new(storage, {}).items()]
+    return [Publish(NODE, id_, room.to_bytes(), PRIVATE_LIST) for id_, room in _as_new(storage, {}).items()]
 
 
 def write(context: Context, iq: Iq, storage: Element, answer: str = "") -> None:
@@ -69,7 +62,7 @@ def _write(context: Context, iq: Iq, storage: Element, answer: str) -> None:
     services = context.place.services
     before = {row.item_id: _parsed(row) for row in _rows(context.place, context.actor)}
     wanted = _as_new(storage, before)
-    fields = {} if services.pubsub.node(context.actor, NODE) is not None else _PRIVATE
+    fields = {} if services.pubsub.node(context.actor, NODE) is not None else PRIVATE_LIST
     edits: list[Edit] = [
         Publish(NODE, id_, room.to_bytes(), fields) for id_, room in wanted.items() if before.get(id_) != room
     ]

@@ -6,7 +6,7 @@ from typing import Final
 
 from sabir.core.errors import Refusal
 from sabir.core.model.actor import Actor
-from sabir.core.model.pubsub import Access, Affiliation, Node
+from sabir.core.model.pubsub import Access, Affiliation, Node, SendLast
 from sabir.protocols.xmpp.codec import attribute
 from sabir.protocols.xmpp.errors import (
     BAD_REQUEST,
@@ -31,6 +31,13 @@ EVENT: Final = NAMESPACE + "#event"
 MAX_NAME_BYTES: Final = 1_023
 """Of the name of a node or an item: both may be a resource (XEP-0060 §4.6.1, RFC 7622 §3.1)."""
 
+PRIVATE_LIST: Final[dict[str, object]] = {
+    "access": Access.WHITELIST,
+    "persist": True,
+    "max_items": 0,
+    "send_last": SendLast.NEVER,
+}
+"""How a node is made that keeps a list for its owner alone (XEP-0402 §3.3, XEP-0490 §4.2)."""
 TOO_BIG: Final = pubsub_error(
     ErrorType.MODIFY, "not-acceptable", "payload-too-big", "The item is larger than this server takes."
 )

@@ -1,6 +1,6 @@
 """Publishing and taking back (XEP-0060 §7)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from sabir.core.model.actor import Actor
@@ -8,7 +8,7 @@ from sabir.core.model.pubsub import Edit, NodeConfig, Publish, Retract
 from sabir.protocols.xmpp.codec import attribute
 from sabir.protocols.xmpp.errors import BAD_REQUEST, ErrorType, Refused, pubsub_error
 from sabir.protocols.xmpp.features.context import Context, Iq
-from sabir.protocols.xmpp.features.pubsub import options
+from sabir.protocols.xmpp.features.pubsub import displayed, options
 from sabir.protocols.xmpp.features.pubsub.names import (
     ITEM_REQUIRED,
     NAMESPACE,
@@ -45,7 +45,11 @@ def publish(context: Context, iq: Iq, element: Element) -> None:
     # XEP-0060 §7.1.2: an id that we gave is told; one that the client gave does no harm
     told = f"<item{attribute('id', item_id)}/>" if item is not None else ""
     answer = f"<publish{attribute('node', name)}>{told}</publish>"
-    run(context, iq, owner, [edit], f"<pubsub xmlns='{NAMESPACE}'>{answer}</pubsub>")
+    answer = f"<pubsub xmlns='{NAMESPACE}'>{answer}</pubsub>"
+    if name == displayed.NODE:
+        run(context, iq, owner, [edit], answer, lambda: displayed.published(context, item_id, payload))
+    else:
+        run(context, iq, owner, [edit], answer)
 
 
 def _fields(context: Context, iq: Iq) -> dict[str, object]:
@@ -98,13 +102,22 @@ def retract(context: Context, iq: Iq, element: Element) -> None:
     run(context, iq, owner, [Retract(name, checked(item.get("id") or ""), notify) for item in items])
 
 
-def run(context: Context, iq: Iq, owner: Actor, edits: Sequence[Edit], answer: str = "") -> None:
-    """Edit nodes of `owner`, and answer when it is durable, or why not."""
+def run(
+    context: Context,
+    iq: Iq,
+    owner: Actor,
+    edits: Sequence[Edit],
+    answer: str = "",
+    then: Callable[[], None] | None = None,
+) -> None:
+    """Edit nodes of `owner`, and answer when it is durable, or why not; `then` is called after a good answer."""
     ticket = context.begin()
 
     def done() -> None:
         context.reply(iq.stanza, answer)
         ticket.finish()
+        if then is not None:
+            then()
 
     refused = refused_by(context, iq, ticket, owner, edits[0].name)
     context.place.services.pubsub.edit(context.actor, owner, edits, done, refused)
