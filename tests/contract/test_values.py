@@ -17,6 +17,7 @@ from sabir.core.model.changes import (
     MemberRow,
     ReadRow,
     ReceiptRow,
+    ReportRow,
     SpanRow,
     StateRow,
     VoucherRow,
@@ -199,3 +200,25 @@ def test_what_is_kept_for_one_account_alone_is_deleted_with_it(place: Place, chr
     assert [row.account_id for row in snapshot.blocks] == [2]
     assert [store.credential(account_id, "SCRAM-SHA-256") for account_id in (1, 2)] == [None, b"v"]
     assert [store.data(account_id, 0, "vcard-temp") for account_id in (1, 2)] == [None, b"card"]
+
+
+def test_reports_are_listed_newest_first_until_they_are_closed(place: Place, chronicle: Chronicle) -> None:
+    rows = [
+        ReportRow(
+            id=bytes([number]) * 16,
+            at_ms=number,
+            reporter=1,
+            reported="eve@localhost",
+            reason="spam",
+            text="",
+            messages=b"",
+        )
+        for number in range(3)
+    ]
+    chronicle.change(*rows)
+    place.reopen(chronicle)
+
+    assert [row.at_ms for row in chronicle.opened.store.reports(2)] == [2, 1]
+    rows[1].gone = True
+    chronicle.change(rows[1])
+    assert [row.at_ms for row in chronicle.opened.store.reports(0)] == [2, 0]

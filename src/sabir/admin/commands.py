@@ -90,6 +90,16 @@ class ListMembers(msgspec.Struct, frozen=True, tag_field="command", tag="room.me
     room: str
 
 
+class ListReports(msgspec.Struct, frozen=True, tag_field="command", tag="report.list"):
+    """List what people report of others."""
+
+
+class CloseReport(msgspec.Struct, frozen=True, tag_field="command", tag="report.close"):
+    """Forget a report; `id` is as it is listed."""
+
+    id: str
+
+
 class AskStatus(msgspec.Struct, frozen=True, tag_field="command", tag="status"):
     """Ask how the server is."""
 
@@ -106,6 +116,8 @@ Command = (
     | CreateRoom
     | ListRooms
     | ListMembers
+    | ListReports
+    | CloseReport
     | AskStatus
 )
 
@@ -222,4 +234,22 @@ class Status(msgspec.Struct, frozen=True, tag_field="answer", tag="status"):
     listeners: list[Listener]
 
 
-Answer = Done | Refused | Announced | Imported | Invited | Users | Rooms | Members | Status
+class Report(msgspec.Struct, frozen=True):
+    """What one account reports of an address; `messages` are ids as clients see them."""
+
+    id: str
+    at_ms: int
+    reporter: str
+    reported: str
+    reason: str
+    text: str
+    messages: list[str]
+
+
+class Reports(msgspec.Struct, frozen=True, tag_field="answer", tag="reports"):
+    """The latest reports, newest first."""
+
+    reports: list[Report]
+
+
+Answer = Done | Refused | Announced | Imported | Invited | Users | Rooms | Members | Reports | Status

@@ -8,10 +8,16 @@ from typing import Final, assert_never
 
 from sabir.admin import commands
 from sabir.admin.commands import Answer, Command, Done, Refused
+from sabir.core import policy
 from sabir.core.errors import Refusal
-from sabir.core.model.actor import Account, AccountState
-from sabir.core.model.conversation import Conversation, Membership
+from sabir.core.model.actor import Account, AccountState, Actor
+from sabir.core.model.changes import ReportRow
+from sabir.core.model.conversation import Conversation, Membership, Role
 from sabir.core.services import Services
+
+MOST_REPORTS: Final = 500
+"""Reports in one answer."""
+ID_BYTES: Final = 16
 
 Answering = Callable[[Answer], None]
 
@@ -77,6 +83,12 @@ class Operator:
                 answer(commands.Rooms(sorted(rooms, key=lambda room: room.name)))
             case commands.ListMembers(room):
                 self._list_members(room, answer)
+            case commands.ListReports():
+                answer(
+                    commands.Reports([self._report(row) for row in self._services.reports.open(MOST_REPORTS)])
+                )
+            case commands.CloseReport(id_):
+                self._close_report(id_, answer)
             case commands.AskStatus():
                 answer(self._status())
             case _:
@@ -164,6 +176,20 @@ class Operator:
         else:
             answer(commands.Members(_members(room)))
 
+    def _report(self, row: ReportRow) -> commands.Report:
+        ids = [row.messages[at : at + ID_BYTES].hex() for at in range(0, len(row.messages), ID_BYTES)]
+        reporter = self._services.directory.actor(row.reporter).name
+        return commands.Report(row.id.hex(), row.at_ms, reporter, row.reported, row.reason, row.text, ids)
+
+    def _close_report(self, id_: str, answer: Answering) -> None:
+        try:
+            report_id = bytes.fromhex(id_)
+        except ValueError:
+            report_id = b""
+        self._services.reports.close(
+            report_id, lambda: answer(Done()), lambda refusal: answer(Refused(f"{id_}: {_worded(refusal)}"))
+        )
+
     def _status(self) -> commands.Status:
         services, facts = self._services, self._facts()
         sessions: dict[str, int] = {}
@@ -208,15 +234,22 @@ def _members(room: Conversation) -> list[commands.RoomMember]:
     present = [
         commands.RoomMember(
             attendee.actor.name,
-            attendee.role.name.lower(),
+            _role_of(room, attendee.actor, attendee.role),
             attendee.nick,
             sorted({session.protocol for session in attendee.sessions}),
         )
         for attendee in room.attendees.values()
     ]
     absent = [
-        commands.RoomMember(member.actor.name, member.role.name.lower(), "", [])
+        commands.RoomMember(member.actor.name, _role_of(room, member.actor, member.role), "", [])
         for actor_id, member in room.members.items()
         if actor_id not in room.attendees
     ]
     return sorted(present, key=lambda each: each.name) + sorted(absent, key=lambda each: each.name)
+
+
+def _role_of(room: Conversation, actor: Actor, role: Role) -> str:
+    """Return the role in words; whoever joined for good belongs to the room without one."""
+    if role is Role.NONE and policy.is_member(room, actor):
+        return "member"
+    return role.name.lower()

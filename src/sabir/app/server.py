@@ -117,7 +117,12 @@ class Server:
         meter = CommitMeter(time.perf_counter)
         services.log.meter = meter
         metrics = Metrics(
-            __version__, gateway=gateway, admission=admission, core_log=services.log, commits=meter
+            __version__,
+            gateway=gateway,
+            admission=admission,
+            core_log=services.log,
+            commits=meter,
+            reports=services.reports,
         )
         public = self._public = PublicAddress(settings.http.public_url)
         services.pushes.shows_text = settings.push.body

@@ -56,6 +56,10 @@ class PolicyConfig:
     """Days for which a device that does not come back may log in with the token that it was given, instead of the
     password (XEP-0484). One that does gets a new token once a day.
     """
+    reports_per_s: int = 1
+    """Lasting rate of reports by one account."""
+    reports_burst: int = 20
+    """Reports that an account may make at once before `reports_per_s` counts."""
     searches_per_s: int = 1
     """Lasting rate of searches of one account."""
     searches_burst: int = 20

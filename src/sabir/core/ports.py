@@ -28,6 +28,7 @@ from sabir.core.model.changes import (
     PushRow,
     ReadRow,
     RelationRow,
+    ReportRow,
     StateRow,
     SubscriberRow,
     VoucherRow,
@@ -352,6 +353,10 @@ class LogStore(Protocol):
 
     def items(self, node_id: int, item_ids: Sequence[str]) -> list[ItemRow]:
         """Return the items of a node with these ids, those that there are, in the order asked."""
+        ...
+
+    def reports(self, limit: int) -> list[ReportRow]:
+        """Return the latest reports, newest first; 0 for all."""
         ...
 
     def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:

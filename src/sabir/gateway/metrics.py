@@ -24,6 +24,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from sabir.core.log import Log
+from sabir.core.services.reports import Reports
 from sabir.gateway.connection import Gateway, Traffic
 from sabir.net.admission import Admission
 
@@ -113,13 +114,21 @@ class Metrics(Collector):
     """Everything that `/metrics` shows."""
 
     def __init__(
-        self, version: str, *, gateway: Gateway, admission: Admission, core_log: Log, commits: CommitMeter
+        self,
+        version: str,
+        *,
+        gateway: Gateway,
+        admission: Admission,
+        core_log: Log,
+        commits: CommitMeter,
+        reports: Reports,
     ) -> None:
         self._version: Final = version
         self._gateway: Final = gateway
         self._admission: Final = admission
         self._log: Final = core_log
         self._commits: Final = commits
+        self._reports: Final = reports
         self._registry: Final = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -137,6 +146,9 @@ class Metrics(Collector):
         yield info
         yield from self._of_protocols(self._gateway.traffic.values())
         yield from self._of_the_log()
+        filed = CounterMetricFamily("sabir_reports", "Reports of spam and abuse by people here")
+        filed.add_metric([], self._reports.filed)
+        yield filed
 
     def _of_protocols(self, traffics: Iterable[Traffic]) -> Iterator[Metric]:
         connections = _gauge("connections", "Connections that are open")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-VERSION: Final = "0005"
+VERSION: Final = "0006"
 """The migration that makes these tables."""
 
 metadata: Final = sa.MetaData()
@@ -384,5 +384,18 @@ pubsub_subscribers: Final = sa.Table(
     _text("jid", key=True),
     _text("state"),
     _text("affiliation"),
+    **_CLUSTERED,
+)
+
+reports: Final = sa.Table(
+    "reports",
+    metadata,
+    _blob("id", key=True),
+    _number("at_ms"),
+    _number("reporter"),
+    _text("reported"),
+    _text("reason"),
+    _text("text"),
+    _blob("messages"),
     **_CLUSTERED,
 )

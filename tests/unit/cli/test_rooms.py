@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.support.xmpp import XmppServer
 from tests.unit.cli.typed import sabir
+from tests.unit.core.fakes import Listener
 
 
 @pytest.fixture
@@ -32,6 +34,24 @@ def test_the_members_of_a_room_are_listed_with_their_roles(data: Path) -> None:
 
     assert members == [{"name": "ada", "role": "owner", "nick": "", "protocols": []}]
     assert "owner" in sabir("room", "members", "#lobby", "--data", data).stdout
+
+
+def test_who_joined_for_good_is_a_member(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    server = XmppServer(data)
+    server.add("ada", "bob")
+    for name in ("ada", "bob"):
+        account = server.services.accounts.find(name)
+        assert account is not None
+        session = Listener(account)
+        server.services.devices.log_in(session)
+        server.services.rooms.join(session, "lobby", name, lambda _: None, lambda _: None, durable=True)
+        server.loop.run()
+    server.close()
+
+    members = json.loads(sabir("room", "members", "lobby", "--json", "--data", data).stdout)["members"]
+
+    assert {each["name"]: each["role"] for each in members} == {"ada": "owner", "bob": "member"}
 
 
 @pytest.mark.parametrize(

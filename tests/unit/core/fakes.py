@@ -20,6 +20,7 @@ from sabir.core.model.changes import (
     NodeRow,
     ReadRow,
     RelationRow,
+    ReportRow,
     SubscriberRow,
 )
 from sabir.core.model.conversation import Conversation
@@ -127,6 +128,7 @@ class FakeStore:
         self.poison = b"\0"
         self.credentials: dict[tuple[int, str], bytes] = {}
         self.values: dict[tuple[int, int, str], bytes] = {}
+        self.report_rows: dict[bytes, ReportRow] = {}
         self.node_rows: dict[int, NodeRow] = {}
         self.item_rows: dict[tuple[int, str], ItemRow] = {}
         self.subscriber_rows: dict[tuple[int, str], SubscriberRow] = {}
@@ -175,10 +177,17 @@ class FakeStore:
             if change.subscribers:
                 for jid in [key for key in self.subscriber_rows if key[0] == change.node_id]:
                     del self.subscriber_rows[jid]
+        elif isinstance(change, ReportRow):
+            _put(self.report_rows, change.id, change)
         elif isinstance(change, EraseBody):
             for event in self.events:
                 if event.seq in change.seqs:
                     event.native, event.erased = b"", True
+
+    def reports(self, limit: int) -> list[ReportRow]:
+        """See `core.ports.LogStore`."""
+        rows = sorted(self.report_rows.values(), key=lambda row: row.id, reverse=True)
+        return rows[:limit] if limit else rows
 
     def event_at(self, seq: int) -> Event | None:
         """See `core.ports.LogStore`."""

@@ -265,6 +265,19 @@ class PeerQueueRow(Change):
     expires_ms: int
 
 
+class ReportRow(Change):
+    """reports; key: id. `messages` are event ids, 16 bytes each."""
+
+    id: bytes
+    at_ms: int
+    reporter: int
+    """An actor's id."""
+    reported: str
+    reason: str
+    text: str
+    messages: bytes
+
+
 class EraseBody(Change):
     """Not a row: delete the bodies and renderings of these log numbers in the same transaction."""
 

@@ -100,6 +100,16 @@ class MembershipAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class Reported:
+    """Somebody in the room has reported `reported`; for moderators' sessions."""
+
+    conversation: Conversation
+    reported: str
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class RoomConfigured:
     """The configuration or the ban masks of a room changed; `native` is the log entry's."""
 
@@ -278,6 +288,7 @@ Signal = (
     | Departed
     | MemberListed
     | MembershipAsked
+    | Reported
     | RoomConfigured
     | Invited
     | PresenceChanged

@@ -31,6 +31,7 @@ from sabir.core.services.pushes import Pushes
 from sabir.core.services.reads import Reads
 from sabir.core.services.registration import Registration
 from sabir.core.services.relays import Relays
+from sabir.core.services.reports import Reports
 from sabir.core.services.rooms import Rooms
 from sabir.core.services.roster import Roster
 from sabir.core.services.search import Search
@@ -65,6 +66,7 @@ class Services:
     reads: Reads
     registration: Registration
     relays: Relays
+    reports: Reports
     rooms: Rooms
     roster: Roster
     tokens: Tokens
@@ -113,6 +115,7 @@ def assemble(
     moderation = Moderation(log, directory, sessions, rooms, signals)
     tokens = Tokens(log, store, clock, randomness, secret, policy.token_days)
     history = History(directory, store, domain)
+    reports = Pace(clock, policy.reports_per_s, policy.reports_burst, limited=limited)
     searches = Pace(clock, policy.searches_per_s, policy.searches_burst, limited=limited)
     accounts = Accounts(log, directory, sessions, store, verifiers, tokens)
     accounts.deleted.append(pushes.forget)
@@ -140,6 +143,7 @@ def assemble(
         reads=Reads(log, directory, sessions, store, signals, peers),
         registration=Registration(log, rooms, moderation, signals, clock, domain),
         relays=Relays(directory, sessions, signals),
+        reports=Reports(log, store, history, reports),
         rooms=rooms,
         roster=roster,
         tokens=tokens,

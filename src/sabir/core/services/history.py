@@ -106,6 +106,10 @@ class History:
         """Return the entry with that id. The caller checks that the reader may see its conversation."""
         return self._store.find_event(event_id)
 
+    def conversation(self, event: Event) -> Conversation | None:
+        """Return where an entry is."""
+        return self._directory.conversation(event.conversation_id)
+
     def at(self, seq: int) -> Event | None:
         """Return the entry with that log number."""
         return self._store.event_at(seq)

@@ -229,6 +229,7 @@ VOUCHERS: Final = Stored(changes.VoucherRow, schema.vouchers)
 NODES: Final = Stored(changes.NodeRow, schema.pubsub_nodes)
 ITEMS: Final = Stored(changes.ItemRow, schema.pubsub_items)
 SUBSCRIBERS: Final = Stored(changes.SubscriberRow, schema.pubsub_subscribers)
+REPORTS: Final = Stored(changes.ReportRow, schema.reports)
 PUSHES: Final = Stored(changes.PushRow, schema.pushes)
 
 FORGETTING: Final = Forgetting(
@@ -257,6 +258,7 @@ STORED: Final[dict[type[changes.Change], Put]] = {
             DATA,
             READS,
             RECEIPTS,
+            REPORTS,
             NODES,
             ITEMS,
             SUBSCRIBERS,

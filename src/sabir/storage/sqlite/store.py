@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
-from sabir.core.model.changes import CredentialRow, ItemRow, PeerQueueRow, ReadRow, RelationRow
+from sabir.core.model.changes import CredentialRow, ItemRow, PeerQueueRow, ReadRow, RelationRow, ReportRow
 from sabir.core.model.event import Event
 from sabir.core.ports import Batch, Nodes, Page, PageQuery, Snapshot, StoreError, TextIndex
 from sabir.storage import migrations, schema
@@ -93,6 +93,9 @@ _PEER_QUEUE: Final = (
     + " LIMIT ?"
 )
 _READS: Final = statements.READS.select(schema.reads.c.account_id == sa.bindparam("account_id"))
+
+# Ids ascend with time.
+_REPORTS: Final = statements.REPORTS.select(order=[schema.reports.c.id.desc()]) + " LIMIT ?"
 
 
 class SqliteStore:
@@ -232,6 +235,10 @@ class SqliteStore:
         for item_id in item_ids:
             found += statements.ITEMS.rows(self._connection, _ITEM, (node_id, item_id))
         return found
+
+    def reports(self, limit: int) -> list[ReportRow]:
+        """See `LogStore.reports`."""
+        return statements.REPORTS.rows(self._connection, _REPORTS, (limit or -1,))
 
     def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:
         """See `LogStore.mailbox_heads`."""

@@ -22,6 +22,7 @@ from sabir.core.model.signals import (
     ReadMarked,
     Receipt,
     Relayed,
+    Reported,
     RoomConfigured,
     Signal,
     SubscriptionAnswered,
@@ -72,6 +73,11 @@ def show(client: Client, signal: Signal) -> None:  # one case per signal, and so
             channel = client.network.scribe.channel(signal.conversation)
             mask = client.network.scribe.mask_of(signal.actor)
             client.server_line(f"710 {client.machine.nick} {channel} {mask} :has asked to be a member")
+        case Reported():
+            channel = client.network.scribe.channel(signal.conversation)
+            why = signal.reason.rpartition(":")[2]
+            text = f"{signal.reported} was reported for {why}. {signal.text}".replace("\n", " ").rstrip()
+            client.server_line(f"NOTICE {client.machine.nick} :[{channel}] {text}")
         case Typing():
             _typing(client, signal)
         case ReadMarked():

@@ -5,6 +5,7 @@ from typing import Final
 from sabir.core.model.signals import BlockListChanged
 from sabir.protocols.xmpp.codec import attribute
 from sabir.protocols.xmpp.errors import BAD_REQUEST, Refused
+from sabir.protocols.xmpp.features import reporting
 from sabir.protocols.xmpp.features.context import Context, Iq
 from sabir.protocols.xmpp.jid import JidSyntaxError, parse_jid
 
@@ -23,7 +24,10 @@ def block(context: Context, iq: Iq) -> None:
     names = _names(context, iq)
     if not names:
         raise Refused(BAD_REQUEST)
+    reported = reporting.read(context, iq.payload)
     ticket = context.begin()
+    for each in reported:
+        reporting.file(context, each)
 
     def done() -> None:
         context.reply(iq.stanza)

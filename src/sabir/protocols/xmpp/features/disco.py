@@ -28,6 +28,7 @@ SERVER: Final[tuple[str, ...]] = (
     "urn:xmpp:carbons:rules:0",
     "urn:xmpp:extdisco:2",
     "urn:xmpp:ping",
+    "urn:xmpp:reporting:1",
     "urn:xmpp:sid:0",
     "urn:xmpp:time",
     "vcard-temp",

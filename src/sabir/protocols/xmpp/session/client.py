@@ -11,21 +11,14 @@ from sabir.core.model.presence import OFFLINE, Presence
 from sabir.core.model.signals import (
     AccountChanged,
     Announced,
-    Attended,
-    AttendeeChanged,
     BlockListChanged,
     ContactChanged,
-    Departed,
-    Invited,
-    MemberListed,
-    MembershipAsked,
     NodeChanged,
     PresenceChanged,
     ReadMarked,
     Receipt,
     ReceiptKind,
     Relayed,
-    RoomConfigured,
     Signal,
     SubscriptionAnswered,
     SubscriptionAsked,
@@ -467,6 +460,9 @@ class Client:
             muc.show(self, own)
 
     def _show(self, signal: Signal) -> None:
+        if isinstance(signal, muc.Occurrence):
+            muc.show(self, signal)
+            return
         match signal:
             case PresenceChanged():
                 presence.show(self, signal)
@@ -486,17 +482,6 @@ class Client:
                     muc.show(self, signal)
                 else:
                     chat.show_relayed(self, signal)
-            case (
-                Attended()
-                | AttendeeChanged()
-                | Departed()
-                | MemberListed()
-                | MembershipAsked()
-                | RoomConfigured()
-                | Invited()
-                | Whispered()
-            ):
-                muc.show(self, signal)
             case ReadMarked():
                 # What an XMPP device has read is known by a copy of the message that said so.
                 if signal.protocol != self.protocol:

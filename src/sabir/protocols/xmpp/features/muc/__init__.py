@@ -17,29 +17,31 @@ from sabir.core.model.signals import (
     MembershipAsked,
     Receipt,
     Relayed,
+    Reported,
     RoomConfigured,
     Typing,
     Whispered,
 )
 from sabir.protocols.xmpp.codec import element_of
+from sabir.protocols.xmpp.features import reporting
 from sabir.protocols.xmpp.features.context import Context, Iq, Place
 from sabir.protocols.xmpp.features.muc import attending, inviting, registering, rendering, requests, speaking
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.types import Stanza
 
-RoomSignal = (
+Occurrence = (
     Attended
     | AttendeeChanged
     | Departed
     | Invited
     | MemberListed
     | MembershipAsked
-    | Receipt
-    | Relayed
+    | Reported
     | RoomConfigured
-    | Typing
     | Whispered
 )
+"""What happens in rooms only."""
+RoomSignal = Occurrence | Receipt | Relayed | Typing
 """What happens in rooms and is not in their logs."""
 
 
@@ -86,6 +88,8 @@ def show(context: Context, signal: RoomSignal) -> None:
             attending.show_listed(context, signal)
         case MembershipAsked():
             registering.show(context, signal)
+        case Reported():
+            reporting.show(context, signal)
         case RoomConfigured():
             attending.show_configured(context, signal)
         case Invited():
