@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from tests.conformance.xmpp.test_im import condition
+from tests.support.federation import Net
 from tests.support.push import PushDevice
 from tests.support.xmpp import Peer, XmppServer
 
 from sabir.core.model.push import PushOutcome
 from sabir.core.services.pushes import AGAIN_MS, MAX_DEVICES, MAX_FAILURES, MAX_RETRY_MS, RETRY_MS
+from sabir.protocols.xmpp.features.errands import TIMEOUT_MS
 from sabir.wire.xml import Element, parse
 
 PUSH = "urn:xmpp:push:0"
@@ -426,3 +428,129 @@ def test_the_devices_of_a_deleted_account_are_woken_no_more(server: XmppServer, 
     server.settle()
 
     assert server.services.pushes.registered == {}
+
+
+# Services elsewhere
+
+BOT = "juliet@localhost/bot"
+
+
+def published(peer: Peer) -> Element:
+    """Return the one request to publish that a service got."""
+    (request,) = [each for each in peer.hear() if each.name == "iq"]
+    assert (request.get("type"), request.get("from")) == ("set", "localhost")
+    return request
+
+
+@pytest.mark.spec("XEP-0357 §7")
+def test_an_app_server_is_sent_an_item_with_the_options_of_the_registration(server: XmppServer) -> None:
+    bot, phone = server.log_in("juliet", "bot"), server.log_in("romeo", "phone")
+    enable(phone, "token-1", {"secret": "s3"}, jid=BOT)
+    phone.drop()
+
+    say(server.log_in("juliet", "desk"), to="romeo@localhost")
+
+    (pubsub,) = published(bot).elements()
+    publish, options = pubsub.elements()
+    assert (pubsub.namespace, publish.get("node")) == ("http://jabber.org/protocol/pubsub", "token-1")
+    notification = publish.elements()[0].elements()[0]
+    assert (notification.name, notification.namespace) == ("notification", PUSH)
+    assert value(notification, "message-count") == "1"
+    assert options.name == "publish-options"
+    assert value(options, "FORM_TYPE") == OPTIONS
+    assert value(options, "secret") == "s3"
+
+
+@pytest.mark.spec("XEP-0357 §7.1")
+@pytest.mark.parametrize(
+    ("answer", "stays"),
+    [
+        ("<iq type='result' to='localhost' id='{}'/>", True),
+        (
+            "<iq type='error' to='localhost' id='{}'><error type='wait'>"
+            "<resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>",
+            True,
+        ),
+        (
+            "<iq type='error' to='localhost' id='{}'><error type='cancel'>"
+            "<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>",
+            False,
+        ),
+        ("<iq type='error' to='localhost' id='{}'/>", False),
+    ],
+)
+def test_what_an_app_server_answers_decides_what_becomes_of_the_registration(
+    server: XmppServer, answer: str, stays: bool
+) -> None:
+    bot, phone = server.log_in("juliet", "bot"), server.log_in("romeo", "phone")
+    enable(phone, "token-1", {}, jid=BOT)
+    phone.drop()
+    say(server.log_in("juliet", "desk"), to="romeo@localhost")
+
+    bot.say(answer.format(published(bot).get("id")))
+
+    account = server.services.accounts.find("romeo")
+    assert account is not None
+    assert bool(server.services.pushes.of(account)) is stays
+
+
+@pytest.mark.spec("XEP-0357 §7.1")
+def test_nobody_else_can_answer_for_an_app_server(server: XmppServer) -> None:
+    bot, phone, mallory = (
+        server.log_in("juliet", "bot"),
+        server.log_in("romeo", "phone"),
+        server.log_in("juliet", "desk"),
+    )
+    enable(phone, "token-1", {}, jid=BOT)
+    phone.drop()
+    say(mallory, to="romeo@localhost")
+    id_ = published(bot).get("id")
+
+    mallory.say(f"<iq type='error' to='localhost' id='{id_}'/>")
+
+    account = server.services.accounts.find("romeo")
+    assert account is not None
+    assert len(server.services.pushes.of(account)) == 1
+
+
+@pytest.mark.spec("XEP-0357 §7.1")
+def test_an_app_server_that_is_away_is_asked_again(server: XmppServer) -> None:
+    phone = server.log_in("romeo", "phone")
+    enable(phone, "token-1", {}, jid=BOT)
+    phone.drop()
+    say(server.log_in("juliet", "desk"), to="romeo@localhost")
+
+    bot = server.log_in("juliet", "bot")
+    server.loop.advance(RETRY_MS)
+    first = published(bot)
+    server.loop.advance(TIMEOUT_MS + 2 * RETRY_MS)
+
+    assert published(bot).get("id") != first.get("id")
+
+
+@pytest.mark.spec("XEP-0357 §7")
+def test_an_app_server_of_another_domain_is_reached_over_federation(tmp_path: Path) -> None:
+    net = Net(tmp_path)
+    here = net.server("capulet.example", "juliet", "nurse")
+    net.server("montague.example", "bot")
+    bot = net.servers["montague.example"].log_in("bot", "push")
+    phone = here.log_in("juliet", "phone")
+    enable(phone, "token-1", {}, jid=bot.jid)
+    phone.drop()
+
+    here.log_in("nurse").say("<message to='juliet@capulet.example' type='chat'><body>Madam!</body></message>")
+    net.settle()
+    (request,) = [each for each in bot.hear() if each.name == "iq"]
+    assert (request.get("from"), request.get("to")) == ("capulet.example", bot.jid)
+    assert request.elements()[0].elements()[0].get("node") == "token-1"
+
+    bot.say(
+        f"<iq type='error' to='capulet.example' id='{request.get('id')}'><error type='cancel'>"
+        "<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+    )
+    net.settle()
+
+    account = here.services.accounts.find("juliet")
+    assert account is not None
+    assert here.services.pushes.of(account) == []
+    net.close()

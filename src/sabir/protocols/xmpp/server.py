@@ -18,6 +18,7 @@ from sabir.protocols.xmpp.features.capabilities import KnownCapabilities
 from sabir.protocols.xmpp.features.chat import PROTOCOL
 from sabir.protocols.xmpp.features.context import Place
 from sabir.protocols.xmpp.features.dialogues import Dialogues
+from sabir.protocols.xmpp.features.errands import Errands
 from sabir.protocols.xmpp.features.pubsub import avatars, bookmarks, displayed
 from sabir.protocols.xmpp.federation.office import Office, is_enabled, links_of
 from sabir.protocols.xmpp.framing import declared
@@ -51,6 +52,7 @@ class XmppFrontEnd:
             contacts=environment.contacts,
             push_domain=f"push.{environment.domain}",
             waker=environment.waker,
+            errands=Errands(environment.services, links, secrets.token_hex(4)),
             dialogues=Dialogues(secrets.token_hex(4)),
             capabilities=KnownCapabilities(),
             abroad=links,

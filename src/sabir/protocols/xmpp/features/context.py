@@ -27,6 +27,7 @@ from sabir.protocols.xmpp.errors import StanzaError
 from sabir.protocols.xmpp.features.abroad import NOWHERE, Abroad
 from sabir.protocols.xmpp.features.caps_hash import Claim
 from sabir.protocols.xmpp.features.dialogues import Dialogues
+from sabir.protocols.xmpp.features.errands import Errands
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.types import Stanza
 from sabir.wire.xml import Element
@@ -81,6 +82,8 @@ class Place:
     """The address of the push service that is part of this server."""
     waker: Waker | None
     """Reaches devices through the services of their makers; None where that is switched off."""
+    errands: Errands
+    """Requests of the server itself."""
     dialogues: Dialogues
     """Commands under way (XEP-0050)."""
     capabilities: Capabilities

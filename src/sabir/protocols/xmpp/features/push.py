@@ -1,6 +1,6 @@
 """Push (XEP-0357): which services wake the client's device, and the service that is part of this server.
 
-The service is at `push.` and the domain. What a device says when it registers there, as publish options, is how
+Services elsewhere (app servers, as makers of clients run them) are sent what they are to know as an item. Ours is at `push.` and the domain. What a device says when it registers there, as publish options, is how
 its maker's service is reached: `type` is `webpush` (UnifiedPush too) with `endpoint`, `p256dh` and `auth`, as browsers
 and distributors give them, or `fcm` with `token`.
 """
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from sabir.core.model.changes import PushRow
 from sabir.core.model.push import PushNotice, PushOutcome
+from sabir.protocols.xmpp.codec import attribute
 from sabir.protocols.xmpp.errors import BAD_REQUEST, SERVICE_UNAVAILABLE, ErrorType, Refused, StanzaError
 from sabir.protocols.xmpp.features import disco, forms
 from sabir.protocols.xmpp.features.chat import PROTOCOL
@@ -22,6 +23,7 @@ from sabir.protocols.xmpp.jid import JidSyntaxError, parse_jid
 from sabir.wire.xml import Element
 
 NAMESPACE: Final = "urn:xmpp:push:0"
+PUBSUB: Final = "http://jabber.org/protocol/pubsub"
 SUMMARY: Final = "urn:xmpp:push:summary"
 PUBLISH_OPTIONS: Final = "http://jabber.org/protocol/pubsub#publish-options"
 MAX_NODE_CHARS: Final = 1_000
@@ -117,10 +119,32 @@ class Gateway:
         """See `PushGateway.push`."""
         place = self._place
         payload = notification(place, notice, with_sender=self._with_sender)
-        if row.service == place.push_domain and place.waker is not None:
+        if row.service != place.push_domain:
+            published = _published(row, payload)
+            place.errands.ask(parse_jid(row.service), published, lambda error: done(_outcome(error)))
+        elif place.waker is not None:
             place.waker.wake(row.options, payload.encode(), done, urgent=notice.urgent)
         else:
             done(PushOutcome.LATER)
+
+
+def _published(row: PushRow, payload: str) -> str:
+    """Return what a service elsewhere is sent: an item for the node, and the options of the registration."""
+    options = ""
+    if row.options:
+        fields = [Field(name, [value]) for name, value in row.options.items()]
+        form = forms.write("submit", PUBLISH_OPTIONS, fields)
+        options = f"<publish-options>{form}</publish-options>"
+    node = attribute("node", row.node) if row.node else ""
+    return f"<pubsub xmlns='{PUBSUB}'><publish{node}><item>{payload}</item></publish>{options}</pubsub>"
+
+
+def _outcome(error: StanzaError | None) -> PushOutcome:
+    """XEP-0357 §7.1: an error ends the registration, unless it may pass."""
+    if error is None:
+        return PushOutcome.TAKEN
+    passing = error.type is ErrorType.WAIT or error.condition.startswith("remote-server-")
+    return PushOutcome.LATER if passing else PushOutcome.GONE
 
 
 def _sender(place: Place, notice: PushNotice) -> str:

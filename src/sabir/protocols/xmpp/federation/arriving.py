@@ -235,7 +235,8 @@ class Arrivals:
         services = self._place.services
         if stanza.type in (b"result", b"error"):
             if not to.local:
-                self._answered(visitor.jid.domain, stanza.id)
+                if not self._place.errands.answered(visitor.jid, stanza):
+                    self._answered(visitor.jid.domain, stanza.id)
                 return
         elif not (to.local and to.resource):
             iq = _request(stanza, to)

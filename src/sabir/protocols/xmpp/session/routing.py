@@ -68,7 +68,8 @@ def _iq(context: Context, stanza: Stanza, to: Jid | None) -> None:
         return
     if stanza.type in (b"result", b"error"):
         if to is None or to == Jid("", context.place.domain):
-            context.place.capabilities.answered(context, stanza)
+            if not context.place.errands.answered(context.jid, stanza):
+                context.place.capabilities.answered(context, stanza)
         else:
             _answer(context, stanza, to)
         return
