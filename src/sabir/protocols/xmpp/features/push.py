@@ -1,8 +1,9 @@
 """Push (XEP-0357): which services wake the client's device, and the service that is part of this server.
 
-Services elsewhere (app servers, as makers of clients run them) are sent what they are to know as an item. Ours is at `push.` and the domain. What a device says when it registers there, as publish options, is how
-its maker's service is reached: `type` is `webpush` (UnifiedPush too) with `endpoint`, `p256dh` and `auth`, as browsers
-and distributors give them, or `fcm` with `token`.
+Services elsewhere (app servers, as makers of clients run them) are sent what they are to know as an item. Ours is at
+`push.` and the domain. What a device says when it registers there, as publish options, is how its maker's service is
+reached: `type` is `webpush` (UnifiedPush too) with `endpoint`, `p256dh` and `auth`, as browsers and distributors
+give them, or `fcm` with `token`.
 """
 
 import base64
