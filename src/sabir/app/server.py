@@ -41,6 +41,8 @@ from sabir.gateway.contract import Environment, FrontEnd, PublicAddress
 from sabir.gateway.http import HttpFrontEnd
 from sabir.gateway.metrics import CommitMeter, Metrics
 from sabir.gateway.web import Site
+from sabir.media.disk import Disk
+from sabir.media.pages import pages as media_pages
 from sabir.net.admission import Admission
 from sabir.net.dialer import Call, Dialer
 from sabir.net.limits import LoginLimits
@@ -60,6 +62,7 @@ log = logging.getLogger(__name__)
 
 Ports = Literal["auto", "default"]
 SECRET_NAME: Final = "secret"
+MEDIA_NAME: Final = "media"
 SECRET_BYTES: Final = 32
 _MS_PER_S: Final = 1000
 
@@ -80,6 +83,7 @@ class Server:
         self._store: SqliteStore | None = None
         self._services: Services | None = None
         self._gateway: Gateway | None = None
+        self._disk: Disk | None = None
         self._certificates: Certificates | None = None
         self._control: asyncio.Server | None = None
         self._waking: PushServices | None = None
@@ -98,6 +102,7 @@ class Server:
         runtime = self._runtime = NetRuntime(asyncio.get_running_loop(), self._monotonic)
         runtime.start()
         store = self._store = SqliteStore(self._lock, settings.storage, runtime.loop.call_soon_threadsafe)
+        disk = self._disk = Disk(self._data / MEDIA_NAME, runtime.loop.call_soon_threadsafe)
         secret = Secret(_kept_secret(self._data / SECRET_NAME))
         services = self._services = assemble(
             store,
@@ -110,6 +115,8 @@ class Server:
             domain=settings.server.domain,
             policy=settings.policy,
             limited=settings.limits.enabled,
+            media=settings.media,
+            discard=disk.delete,
         )
         self._certificates = self._load_certificates()
         admission = Admission(settings.net, settings.limits)
@@ -145,7 +152,7 @@ class Server:
             call=self._caller(runtime, gateway),
         )
         probes = health.Probes(objection=self._objection, metrics=metrics.exposition)
-        site = Site(health.pages(probes))
+        site = Site([*health.pages(probes), *media_pages(services.media, disk)])
         xmpp_front_end = xmpp.front_end(settings.xmpp, environment)
         mqtt_front_end = mqtt.front_end(settings.mqtt, environment)
         for offer in (*xmpp_front_end.offers(), *mqtt_front_end.offers()):
@@ -218,6 +225,8 @@ class Server:
         if self._services is not None:
             self._services.devices.save()
             await self._flushed(self._services)
+        if self._disk is not None:
+            self._disk.close()
         if self._store is not None:
             self._store.close()
         if self._runtime is not None:

@@ -19,6 +19,7 @@ from typing import Any
 from sabir.app import values
 from sabir.app.config import LogConfig, ServerConfig
 from sabir.core.policy import PolicyConfig
+from sabir.core.services.media import MediaConfig
 from sabir.gateway.config import HttpConfig
 from sabir.net.config import LimitsConfig, NetConfig, TlsConfig
 from sabir.protocols.irc.config import IrcConfig
@@ -43,6 +44,7 @@ class Settings:
     net: NetConfig = field(default_factory=NetConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
+    media: MediaConfig = field(default_factory=MediaConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     http: HttpConfig = field(default_factory=HttpConfig)
     xmpp: XmppConfig = field(default_factory=XmppConfig)

@@ -21,6 +21,7 @@ from sabir.core.model.changes import (
     ConversationRow,
     CredentialRow,
     ItemRow,
+    MediaRow,
     MemberRow,
     NodeRow,
     PeerQueueRow,
@@ -357,6 +358,22 @@ class LogStore(Protocol):
 
     def reports(self, limit: int) -> list[ReportRow]:
         """Return the latest reports, newest first; 0 for all."""
+        ...
+
+    def media(self, store_key: str) -> MediaRow | None:
+        """Return the file with that address."""
+        ...
+
+    def media_bytes(self, actor_id: int) -> int:
+        """Return how many bytes of files somebody has here."""
+        ...
+
+    def media_of(self, actor_id: int, limit: int) -> list[MediaRow]:
+        """Return files of somebody, the oldest first."""
+        ...
+
+    def media_before(self, at_ms: int, limit: int) -> list[MediaRow]:
+        """Return files that came before a time, the oldest first."""
         ...
 
     def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-VERSION: Final = "0006"
+VERSION: Final = "0007"
 """The migration that makes these tables."""
 
 metadata: Final = sa.MetaData()
@@ -399,3 +399,22 @@ reports: Final = sa.Table(
     _blob("messages"),
     **_CLUSTERED,
 )
+
+media: Final = sa.Table(
+    "media",
+    metadata,
+    _number("id", key=True),
+    _text("store_key"),
+    _text("name"),
+    _number("size"),
+    _text("mime"),
+    _blob("sha256"),
+    _number("actor_id"),
+    _number("at_ms"),
+    _text("state"),
+    sa.UniqueConstraint("store_key", name="media_store_key"),
+    **_STRICT,
+)
+sa.Index("media_actor", media.c.actor_id)
+sa.Index("media_at", media.c.at_ms)
+sa.Index("media_sha256", media.c.sha256)

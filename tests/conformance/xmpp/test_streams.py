@@ -439,7 +439,10 @@ def test_the_server_and_accounts_say_what_they_can(server: XmppServer) -> None:
     assert [each.get("category") for each in ours.elements()[0].find_all("identity")] == ["server"]
     assert romeo.ask(info, to="juliet@localhost").get("type") == "error"
     items = romeo.ask("<query xmlns='http://jabber.org/protocol/disco#items'/>", to="localhost")
-    assert [each.get("jid") for each in items.elements()[0].elements()] == ["rooms.localhost"]
+    assert [each.get("jid") for each in items.elements()[0].elements()] == [
+        "rooms.localhost",
+        "upload.localhost",
+    ]
 
 
 # Registration

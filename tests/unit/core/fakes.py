@@ -16,6 +16,7 @@ from sabir.core.model.changes import (
     DataRow,
     EraseBody,
     ItemRow,
+    MediaRow,
     NodeCleared,
     NodeRow,
     ReadRow,
@@ -30,6 +31,7 @@ from sabir.core.model.signals import Signal
 from sabir.core.policy import PolicyConfig
 from sabir.core.ports import Batch, Nodes, Page, PageQuery, Snapshot, StoreError, TextIndex
 from sabir.core.services import Services, assemble
+from sabir.core.services.media import MediaConfig
 
 
 class FixedClock:
@@ -132,6 +134,7 @@ class FakeStore:
         self.node_rows: dict[int, NodeRow] = {}
         self.item_rows: dict[tuple[int, str], ItemRow] = {}
         self.subscriber_rows: dict[tuple[int, str], SubscriberRow] = {}
+        self.media_rows: dict[int, MediaRow] = {}
 
     def load(self) -> Snapshot:
         """See `core.ports.LogStore`."""
@@ -179,6 +182,8 @@ class FakeStore:
                     del self.subscriber_rows[jid]
         elif isinstance(change, ReportRow):
             _put(self.report_rows, change.id, change)
+        elif isinstance(change, MediaRow):
+            _put(self.media_rows, change.id, change)
         elif isinstance(change, EraseBody):
             for event in self.events:
                 if event.seq in change.seqs:
@@ -267,6 +272,22 @@ class FakeStore:
         """See `core.ports.LogStore`."""
         return []
 
+    def media(self, store_key: str) -> MediaRow | None:
+        """See `core.ports.LogStore`."""
+        return next((row for row in self.media_rows.values() if row.store_key == store_key), None)
+
+    def media_bytes(self, actor_id: int) -> int:
+        """See `core.ports.LogStore`."""
+        return sum(row.size for row in self.media_rows.values() if row.actor_id == actor_id)
+
+    def media_of(self, actor_id: int, limit: int) -> list[MediaRow]:
+        """See `core.ports.LogStore`."""
+        return [row for row in self.media_rows.values() if row.actor_id == actor_id][:limit]
+
+    def media_before(self, at_ms: int, limit: int) -> list[MediaRow]:
+        """See `core.ports.LogStore`."""
+        return [row for row in self.media_rows.values() if row.at_ms < at_ms][:limit]
+
     def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:
         """See `core.ports.LogStore`."""
         heads: dict[int, int] = {}
@@ -343,10 +364,18 @@ class PlainVerifiers:
 class World:
     """A core with its fakes, and shortcuts to talk to it."""
 
-    def __init__(self, policy: PolicyConfig | None = None, *, limited: bool = False) -> None:
+    def __init__(
+        self,
+        policy: PolicyConfig | None = None,
+        *,
+        limited: bool = False,
+        media: MediaConfig | None = None,
+    ) -> None:
         self.clock = FixedClock()
         self.scheduler = StepScheduler(self.clock)
         self.store = FakeStore(self.scheduler)
+        self.discarded: list[str] = []
+        """Keys of files whose bytes were deleted."""
         random = count(1)
 
         def randomness(size: int) -> bytes:
@@ -362,6 +391,8 @@ class World:
             b"k" * 32,
             policy=policy,
             limited=limited,
+            media=media,
+            discard=self.discarded.extend,
         )
 
     def account(self, name: str) -> Account:

@@ -186,6 +186,20 @@ class PushRow(Change):
     at_ms: int
 
 
+class MediaRow(Change):
+    """media; key: id. `store_key` names its bytes, and is its address: nobody can guess it."""
+
+    id: int
+    store_key: str
+    name: str
+    size: int
+    mime: str
+    sha256: bytes
+    actor_id: int
+    at_ms: int
+    state: str
+
+
 class ForgetAccount(Change):
     """Not a row: delete what is kept for this account alone (credentials, contacts, blocks, data, markers)."""
 

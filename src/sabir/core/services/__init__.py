@@ -6,7 +6,7 @@ answers at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sabir.core.delivery import Delivery, Sessions
@@ -21,6 +21,7 @@ from sabir.core.services.contents import Contents
 from sabir.core.services.devices import Devices
 from sabir.core.services.history import History
 from sabir.core.services.invitations import Invitations
+from sabir.core.services.media import Media, MediaConfig
 from sabir.core.services.messaging import Messaging
 from sabir.core.services.moderation import Moderation
 from sabir.core.services.peers import Peers
@@ -56,6 +57,7 @@ class Services:
     devices: Devices
     history: History
     invitations: Invitations
+    media: Media
     messaging: Messaging
     moderation: Moderation
     people: People
@@ -74,6 +76,10 @@ class Services:
     vouchers: Vouchers
 
 
+def _keep(keys: Sequence[str]) -> None:
+    """Leave the bytes of files where they are."""
+
+
 def assemble(
     store: LogStore,
     scheduler: Scheduler,
@@ -86,11 +92,14 @@ def assemble(
     domain: str = "localhost",
     policy: PolicyConfig | None = None,
     limited: bool = True,
+    media: MediaConfig | None = None,
+    discard: Callable[[Sequence[str]], None] = _keep,
 ) -> Services:
     """Load the store and put the services over it.
 
     `ids` makes the source of event ids from the time (ms) of the last one given; `secret` (32 bytes, kept
-    with the data) keys occupant ids and tokens; `limited` false turns rates off.
+    with the data) keys occupant ids and tokens; `limited` false turns rates off; `discard` deletes the bytes
+    of files (`Media`).
     """
     policy = policy or PolicyConfig()
     snapshot = store.load()
@@ -133,6 +142,7 @@ def assemble(
         devices=Devices(log, directory, sessions, delivery, store, scheduler),
         history=history,
         invitations=Invitations(log, rooms, moderation, signals),
+        media=Media(log, directory, store, discard, scheduler, clock, randomness, media or MediaConfig()),
         messaging=Messaging(log, directory, delivery, store, policy, posts, peers),
         moderation=moderation,
         people=People(directory, rooms, domain),

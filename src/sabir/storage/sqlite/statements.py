@@ -231,6 +231,7 @@ ITEMS: Final = Stored(changes.ItemRow, schema.pubsub_items)
 SUBSCRIBERS: Final = Stored(changes.SubscriberRow, schema.pubsub_subscribers)
 REPORTS: Final = Stored(changes.ReportRow, schema.reports)
 PUSHES: Final = Stored(changes.PushRow, schema.pushes)
+MEDIA: Final = Stored(changes.MediaRow, schema.media)
 
 FORGETTING: Final = Forgetting(
     schema.credentials, schema.roster, schema.blocks, schema.account_data, schema.reads, schema.pushes
@@ -264,6 +265,7 @@ STORED: Final[dict[type[changes.Change], Put]] = {
             SUBSCRIBERS,
             PUSHES,
             VOUCHERS,
+            MEDIA,
         )
     },
 }

@@ -16,7 +16,15 @@ from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
-from sabir.core.model.changes import CredentialRow, ItemRow, PeerQueueRow, ReadRow, RelationRow, ReportRow
+from sabir.core.model.changes import (
+    CredentialRow,
+    ItemRow,
+    MediaRow,
+    PeerQueueRow,
+    ReadRow,
+    RelationRow,
+    ReportRow,
+)
 from sabir.core.model.event import Event
 from sabir.core.ports import Batch, Nodes, Page, PageQuery, Snapshot, StoreError, TextIndex
 from sabir.storage import migrations, schema
@@ -84,6 +92,19 @@ _ITEM_INDEX: Final = text_of(
 _SUBSCRIBERS: Final = statements.SUBSCRIBERS.select(schema.pubsub_subscribers.c.node_id.in_(_OWNED))
 _ITEM: Final = statements.ITEMS.select(
     _items.node_id == sa.bindparam("node_id"), _items.item_id == sa.bindparam("item_id")
+)
+_media: Final = schema.media.c
+_MEDIA: Final = statements.MEDIA.select(_media.store_key == sa.bindparam("store_key"))
+_MEDIA_BYTES: Final = text_of(
+    sa.select(sa.func.coalesce(sa.func.sum(_media.size), sa.literal_column("0"))).where(
+        _media.actor_id == sa.bindparam("actor_id")
+    )
+)
+_MEDIA_OF: Final = (
+    statements.MEDIA.select(_media.actor_id == sa.bindparam("actor_id"), order=[_media.id]) + " LIMIT ?"
+)
+_MEDIA_BEFORE: Final = (
+    statements.MEDIA.select(_media.at_ms < sa.bindparam("at_ms"), order=[_media.at_ms]) + " LIMIT ?"
 )
 _queue: Final = schema.peer_queue.c
 _PEER_QUEUE: Final = (
@@ -239,6 +260,23 @@ class SqliteStore:
     def reports(self, limit: int) -> list[ReportRow]:
         """See `LogStore.reports`."""
         return statements.REPORTS.rows(self._connection, _REPORTS, (limit or -1,))
+
+    def media(self, store_key: str) -> MediaRow | None:
+        """See `LogStore.media`."""
+        found = statements.MEDIA.rows(self._connection, _MEDIA, (store_key,))
+        return found[0] if found else None
+
+    def media_bytes(self, actor_id: int) -> int:
+        """See `LogStore.media_bytes`."""
+        return int(self._connection.execute(_MEDIA_BYTES, (actor_id,)).fetchone()[0])
+
+    def media_of(self, actor_id: int, limit: int) -> list[MediaRow]:
+        """See `LogStore.media_of`."""
+        return statements.MEDIA.rows(self._connection, _MEDIA_OF, (actor_id, limit))
+
+    def media_before(self, at_ms: int, limit: int) -> list[MediaRow]:
+        """See `LogStore.media_before`."""
+        return statements.MEDIA.rows(self._connection, _MEDIA_BEFORE, (at_ms, limit))
 
     def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:
         """See `LogStore.mailbox_heads`."""

@@ -72,13 +72,14 @@ class Place:
     version: str
     config: XmppConfig
     services: Services
+    public: PublicAddress
     started_ms: int
     operators: frozenset[str]
     """Names of the accounts that may administer the server."""
-    public: PublicAddress
     contacts: Mapping[str, Sequence[str]]
     """URIs of those who are responsible, by what for (XEP-0157 §3)."""
     push_domain: str
+    upload_domain: str
     """The address of the push service that is part of this server."""
     waker: Waker | None
     """Reaches devices through the services of their makers; None where that is switched off."""
@@ -92,7 +93,7 @@ class Place:
 
     def is_ours(self, domain: str) -> bool:
         """Return whether this server answers for a domain itself."""
-        return domain in (self.domain, self.rooms_domain, self.push_domain)
+        return domain in (self.domain, self.rooms_domain, self.push_domain, self.upload_domain)
 
     def address_of(self, actor: Actor) -> str:
         """Return the bare address of somebody, here or elsewhere."""

@@ -4,7 +4,7 @@ from typing import Final
 
 from sabir.protocols.xmpp.codec import attribute
 from sabir.protocols.xmpp.errors import SERVICE_UNAVAILABLE, Refused
-from sabir.protocols.xmpp.features import extdisco, forms, mam
+from sabir.protocols.xmpp.features import extdisco, forms, mam, upload
 from sabir.protocols.xmpp.features.commands import requests as commands
 from sabir.protocols.xmpp.features.commands.execution import NAMESPACE as COMMANDS
 from sabir.protocols.xmpp.features.context import Context, Iq
@@ -93,6 +93,7 @@ def items(context: Context, iq: Iq) -> None:
         listed = f"<item{attribute('jid', place.rooms_domain)} name='Rooms'/>"
         if place.waker is not None:
             listed += f"<item{attribute('jid', place.push_domain)} name='Push'/>"
+        listed += upload.item(place)
     elif node:
         discovering.items(context, iq, node)
         return

@@ -79,7 +79,7 @@ class Arrivals:
             return
         visitor = self._visitor(sender, to.domain, turnstile)
         try:
-            if to.domain == place.push_domain:
+            if to.domain in (place.push_domain, place.upload_domain):
                 raise Refused(SERVICE_UNAVAILABLE)
             if to.domain == place.rooms_domain:
                 self._to_rooms(visitor, stanza, to)

@@ -8,7 +8,7 @@ from sabir.protocols.xmpp.errors import (
     Refused,
     stanza_error_for,
 )
-from sabir.protocols.xmpp.features import chat, muc, outward, ping, presence, push
+from sabir.protocols.xmpp.features import chat, muc, outward, ping, presence, push, upload
 from sabir.protocols.xmpp.features.context import Context, Iq
 from sabir.protocols.xmpp.features.table import TABLE
 from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, parse_jid_bytes
@@ -82,6 +82,8 @@ def _iq(context: Context, stanza: Stanza, to: Jid | None) -> None:
         muc.take_iq(context, iq)
     elif to is not None and to.domain == place.push_domain:
         push.take_iq(context, iq)
+    elif to is not None and to.domain == place.upload_domain:
+        upload.take_iq(context, iq)
     elif to is not None and to.local and to.resource:
         context.run(lambda: _relay(context, stanza, to))
     else:

@@ -1,0 +1,194 @@
+"""Files that people share: who may put one here, how big, how long it stays. `sabir.media` keeps the bytes.
+
+A slot is permission to upload one file: kept in memory only, used once, for a few minutes. A file is a row once its
+bytes are safely stored, and known by a token that nobody can guess: whoever has the address may read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sabir.core.directory import Directory
+from sabir.core.errors import Refusal
+from sabir.core.log import Log, Operation
+from sabir.core.model.actor import Account, AccountState
+from sabir.core.model.changes import MediaRow
+from sabir.core.ports import Clock, LogStore, Scheduler
+
+SLOT_MS: Final = 300_000
+"""How long a slot is good."""
+MAX_SLOTS: Final = 50
+"""Slots of one account at the same time."""
+TOKEN_BYTES: Final = 24
+MAX_NAME: Final = 200
+"""Characters of a file's name."""
+
+_SWEEP_MS: Final = 3_600_000
+_SWEPT_AT_ONCE: Final = 500
+_DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaConfig:
+    """Settings under `[media]`: files that people share."""
+
+    max_file_bytes: int = 104_857_600
+    """The largest file that may be uploaded, in bytes; 0 = none may."""
+    quota_bytes: int = 1_073_741_824
+    """How much one account may have here at the same time, in bytes."""
+    keep_days: int = 365
+    """Files are deleted after so many days."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would let nothing through.
+
+        Raises:
+            ValueError: names the key and the fix.
+        """
+        if self.max_file_bytes < 0 or self.quota_bytes < self.max_file_bytes:
+            raise ValueError("quota_bytes: must be at least max_file_bytes")
+        if self.keep_days < 1:
+            raise ValueError("keep_days: must be at least 1")
+
+
+class Slot:
+    """Permission to upload one file."""
+
+    __slots__ = ("account", "is_used", "mime", "name", "size", "token", "until_ms")
+
+    def __init__(self, token: str, account: Account, name: str, size: int, mime: str, until_ms: int) -> None:
+        self.token: Final = token
+        self.account: Final = account
+        self.name: Final = name
+        self.size: Final = size
+        """In bytes, exactly."""
+        self.mime: Final = mime
+        self.until_ms: Final = until_ms
+        self.is_used = False
+        """An upload has begun."""
+
+
+class Media:
+    """All files."""
+
+    def __init__(
+        self,
+        log: Log,
+        directory: Directory,
+        store: LogStore,
+        discard: Callable[[Sequence[str]], None],
+        scheduler: Scheduler,
+        clock: Clock,
+        randomness: Callable[[int], bytes],
+        config: MediaConfig,
+    ) -> None:
+        self.config: Final = config
+        self._log: Final = log
+        self._directory: Final = directory
+        self._store: Final = store
+        self._discard: Final = discard
+        self._scheduler: Final = scheduler
+        self._clock: Final = clock
+        self._randomness: Final = randomness
+        self._slots: Final[dict[str, Slot]] = {}  # the oldest first
+        scheduler.later(_SWEEP_MS, self.sweep)
+
+    def ask(self, account: Account, name: str, size: int, mime: str) -> Slot | Refusal:
+        """Return a slot for a file, or why there is none.
+
+        `TOO_LARGE`: for anybody; `TOO_MANY`: the account has too much here, or too many slots.
+        """
+        if not name or len(name) > MAX_NAME or size < 1:
+            return Refusal.BAD_REQUEST
+        if size > self.config.max_file_bytes:
+            return Refusal.TOO_LARGE
+        now_ms = self._clock.now_ms()
+        self._forget_old_slots(now_ms)
+        pending = [slot.size for slot in self._slots.values() if slot.account is account]
+        held = self._store.media_bytes(account.actor.id)
+        if len(pending) >= MAX_SLOTS or held + sum(pending) + size > self.config.quota_bytes:
+            return Refusal.TOO_MANY
+        token = self._randomness(TOKEN_BYTES).hex()
+        slot = self._slots[token] = Slot(token, account, name, size, mime, now_ms + SLOT_MS)
+        return slot
+
+    def slot(self, token: str) -> Slot | None:
+        """Return the slot with that token if it is still good; it may be used already."""
+        slot = self._slots.get(token)
+        return None if slot is None or slot.until_ms <= self._clock.now_ms() else slot
+
+    def release(self, slot: Slot) -> None:
+        """Let a slot be used again: its upload broke off."""
+        slot.is_used = False
+
+    def keep(
+        self, slot: Slot, sha256: bytes, then: Callable[[], None], refused: Callable[[Refusal], None]
+    ) -> None:
+        """Take note of a file whose bytes are stored under the token of `slot`."""
+
+        def form(log: Log) -> Refusal | None:
+            if slot.account.state is not AccountState.ACTIVE:
+                return Refusal.ACCOUNT_DISABLED
+            row = MediaRow(
+                id=0,
+                store_key=slot.token,
+                name=slot.name,
+                size=slot.size,
+                mime=slot.mime,
+                sha256=sha256,
+                actor_id=slot.account.actor.id,
+                at_ms=log.now_ms,
+                state="ready",
+            )
+            log.change(row)
+            row.id = row.changed_seq  # no number is given twice
+            return None
+
+        def done() -> None:
+            self._slots.pop(slot.token, None)
+            then()
+
+        self._log.append(Operation(form, done, refused))
+
+    def find(self, token: str) -> MediaRow | None:
+        """Return the file with that token."""
+        return self._store.media(token)
+
+    def sweep(self) -> None:
+        """Delete what is too old, or was of an account that is gone; once an hour, some at a time."""
+        self._scheduler.later(_SWEEP_MS, self.sweep)
+        self._forget_old_slots(self._clock.now_ms())
+        old = self._store.media_before(self._clock.now_ms() - self.config.keep_days * _DAY_MS, _SWEPT_AT_ONCE)
+        for account in self._directory.accounts.values():
+            if account.state is AccountState.DELETED and len(old) < _SWEPT_AT_ONCE:
+                old += self._store.media_of(account.actor.id, _SWEPT_AT_ONCE)
+        if old:
+            self._delete(old)
+
+    def _delete(self, rows: list[MediaRow]) -> None:
+        def form(log: Log) -> Refusal | None:
+            for row in rows:
+                row.gone = True
+                log.change(row)
+            return None
+
+        def done() -> None:
+            # Not before: a row without its bytes would be a file that cannot be read.
+            self._discard([row.store_key for row in rows])
+
+        self._log.append(Operation(form, done, _try_again))
+
+    def _forget_old_slots(self, now_ms: int) -> None:
+        # One that is in use may still become a file: it is forgotten a while later.
+        for token in [each.token for each in self._slots.values() if _is_over(each, now_ms)]:
+            del self._slots[token]
+
+
+def _is_over(slot: Slot, now_ms: int) -> bool:
+    return slot.until_ms <= now_ms and (not slot.is_used or slot.until_ms + _SWEEP_MS <= now_ms)
+
+
+def _try_again(refusal: Refusal) -> None:
+    """The next sweep does."""
