@@ -74,6 +74,9 @@ class Pubsub:
         self.observers: list[Callable[[Actor, Actor, Sequence[Edit]], None]] = []
         """Told (owner, who edited, edits) of what was edited, once it is durable."""
 
+        self.outlets: list[Callable[[NodeChanged], None]] = []
+        """Told of what readers are told, to tell those of other servers."""
+
     # Reading
 
     def nodes(self, owner: Actor) -> Sequence[Node]:
@@ -317,6 +320,8 @@ class Pubsub:
         if not _is_told(node.config, what, forced=forced):
             return
         told = NodeChanged(node, what, items)
+        for outlet in self.outlets:
+            outlet(told)
         wanted = NodeChanged(node, what, items, wanted=True, cache=told.cache)
         explicit = self._subscribed_sessions(node)
         for session in explicit:

@@ -12,9 +12,10 @@ from sabir.core.model.pubsub import Node
 from sabir.protocols.xmpp.codec import attribute, element_of
 from sabir.protocols.xmpp.features import caps_hash
 from sabir.protocols.xmpp.features.caps_hash import Claim
-from sabir.protocols.xmpp.features.context import Context
+from sabir.protocols.xmpp.features.context import Claimant, Context
 from sabir.protocols.xmpp.features.pubsub import bookmarks
 from sabir.protocols.xmpp.features.pubsub.notifying import show_last
+from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.types import Stanza
 
 ID: Final = "caps-"
@@ -38,60 +39,59 @@ class KnownCapabilities:
 
     def __init__(self) -> None:
         self._known: dict[Key, frozenset[str]] = {}
-        self._asked: dict[str, tuple[Context, Claim]] = {}
-        self._waiting: dict[Key, dict[Context, Claim]] = {}
+        self._asked: dict[str, tuple[Claimant, Claim]] = {}
+        self._waiting: dict[Key, dict[Claimant, Claim]] = {}
         """By hash, those who named it while one of them is asked: the first."""
         self._questions = 0
 
-    def note(self, context: Context, claim: Claim | None, *, arrived: bool) -> None:
+    def note(self, claimant: Claimant, claim: Claim | None, *, arrived: bool) -> None:
         """See `Capabilities.note`."""
-        if claim is None or claim.key == context.claimed:
+        if claim is None or claim.key == claimant.claimed:
             if arrived:
-                show_last(context, _last(context, context.interests))
+                claimant.learn(claimant.interests)
             return
-        context.claimed = claim.key
+        claimant.claimed = claim.key
         if arrived:
-            context.interests = _NONE
+            claimant.interests = _NONE
         known = self._known.pop(claim.key, None)
         if known is not None:
             self._known[claim.key] = known  # as the one used last
-            _take(context, known)
+            _take(claimant, known)
             return
         waiting = self._waiting.setdefault(claim.key, {})
-        waiting[context] = claim
+        waiting[claimant] = claim
         if len(waiting) == 1 or not claim.algorithm:
-            self._ask(context, claim)
+            self._ask(claimant, claim)
 
-    def answered(self, context: Context, stanza: Stanza) -> None:
+    def answered(self, jid: Jid, stanza: Stanza) -> None:
         """See `Capabilities.answered`."""
         asked, claim = self._asked.get(stanza.id.decode(), (None, None))
-        if asked is not context or claim is None:
+        if asked is None or asked.jid != jid or claim is None:
             return
         del self._asked[stanza.id.decode()]
-        waiting = self._waiting.get(claim.key, {})
-        waiting.pop(context, None)
+        self._waiting.get(claim.key, {}).pop(asked, None)
         info = element_of(stanza).find("query", _INFO) if stanza.type == b"result" else None
         if info is not None:
             features = caps_hash.features_of(info)
             wanted = sorted({name[: -len(_NOTIFY)] for name in features if name.endswith(_NOTIFY)})
             interests = frozenset([name for name in wanted if len(name) <= 256][:MAX_INTERESTS])
-            if context.claimed == claim.key:
-                _take(context, interests)
+            if asked.claimed == claim.key:
+                _take(asked, interests)
             if claim.holds(info):
                 self._learn(claim, interests)
                 return
         self._ask_next(claim.key)
 
-    def forget(self, context: Context) -> None:
+    def forget(self, claimant: Claimant) -> None:
         """See `Capabilities.forget`."""
-        if context.claimed is None:
+        if claimant.claimed is None:
             return
-        key, context.claimed = context.claimed, None
+        key, claimant.claimed = claimant.claimed, None
         waiting = self._waiting.get(key)
-        if waiting is None or waiting.pop(context, None) is None:
+        if waiting is None or waiting.pop(claimant, None) is None:
             return
         for id_, (asked, _) in list(self._asked.items()):
-            if asked is context:
+            if asked is claimant:
                 del self._asked[id_]
                 self._ask_next(key)
 
@@ -105,43 +105,47 @@ class KnownCapabilities:
 
     def _ask_next(self, key: Key) -> None:
         waiting = self._waiting.get(key, {})
-        for context, claim in waiting.items():
-            if not any(asked is context for asked, _ in self._asked.values()):
-                self._ask(context, claim)
+        for claimant, claim in waiting.items():
+            if not any(asked is claimant for asked, _ in self._asked.values()):
+                self._ask(claimant, claim)
             return
         self._waiting.pop(key, None)
 
-    def _ask(self, context: Context, claim: Claim) -> None:
+    def _ask(self, claimant: Claimant, claim: Claim) -> None:
         self._questions += 1
         id_ = f"{ID}{self._questions}"
-        self._asked[id_] = (context, claim)
-        place = context.place
+        self._asked[id_] = (claimant, claim)
+        place = claimant.place
         query = f"<query xmlns='{_INFO}'{attribute('node', claim.node)}/>"
-        addresses = attribute("from", place.domain) + attribute("to", str(context.jid))
-        context.send(f"<iq type='get' id='{id_}'{addresses}>{query}</iq>".encode())
+        addresses = attribute("from", place.domain) + attribute("to", str(claimant.jid))
         place.services.scheduler.later(PATIENCE_MS, self._give_up(id_))
+        claimant.send(f"<iq type='get' id='{id_}'{addresses}>{query}</iq>".encode())
 
     def _give_up(self, id_: str) -> Callable[[], None]:
         def give_up() -> None:
-            context, claim = self._asked.pop(id_, (None, None))
-            if context is not None and claim is not None:
-                self._waiting.get(claim.key, {}).pop(context, None)
+            claimant, claim = self._asked.pop(id_, (None, None))
+            if claimant is not None and claim is not None:
+                self._waiting.get(claim.key, {}).pop(claimant, None)
                 self._ask_next(claim.key)
 
         return give_up
 
 
-def _take(context: Context, interests: frozenset[str]) -> None:
+def _take(claimant: Claimant, interests: frozenset[str]) -> None:
     """Note what a client wants to be told of, and show it what it did not hear of before."""
-    added = interests - context.interests
-    context.interests = interests
-    if added and context.session.presence.is_available:
-        show_last(context, _last(context, added))
+    added = interests - claimant.interests
+    claimant.interests = interests
+    if added:
+        claimant.learn(added)
+
+
+def show_wanted(context: Context, names: frozenset[str]) -> None:
+    """Show a client what was published last on nodes of these names, if it is there to be shown anything."""
+    if names and context.session.presence.is_available:
+        show_last(context, _last(context, names))
 
 
 def _last(context: Context, names: frozenset[str]) -> Iterator[tuple[Node, ItemRow]]:
-    if not names:
-        return
     yield from context.place.services.pubsub.last_items(context.actor, names)
     if bookmarks.OLD in names:
         yield from bookmarks.last(context.place, context.account)

@@ -50,16 +50,34 @@ class Outcome(Protocol):
         """Take the reason why nothing was stored."""
 
 
+class Claimant(Protocol):
+    """Whoever says by a hash what it can do: a client, or a device of another server."""
+
+    place: "Place"
+    jid: Jid
+    """The full address."""
+    interests: frozenset[str]
+    """Names of the nodes of which it wants to be told (XEP-0163 §4.2)."""
+    claimed: tuple[str, str, str] | None
+    """The hash that it gave (XEP-0115)."""
+
+    def send(self, stanza: bytes) -> None:
+        """Send it a stanza."""
+
+    def learn(self, names: frozenset[str]) -> None:
+        """Show it what was published last on nodes of these names: it is told of them from now on."""
+
+
 class Capabilities(Protocol):
     """What clients want to be told of, by the hashes of what they can do; see `features.capabilities`."""
 
-    def note(self, context: "Context", claim: Claim | None, *, arrived: bool) -> None:
+    def note(self, claimant: Claimant, claim: Claim | None, *, arrived: bool) -> None:
         """Take in the claim of an available presence; `arrived`: the client was not there before."""
 
-    def answered(self, context: "Context", stanza: Stanza) -> None:
-        """Take an answer of a client to a question of the server's."""
+    def answered(self, jid: Jid, stanza: Stanza) -> None:
+        """Take an answer from that address to a question of the server's."""
 
-    def forget(self, context: "Context") -> None:
+    def forget(self, claimant: Claimant) -> None:
         """Note that a client is gone."""
 
 
@@ -151,6 +169,9 @@ class Context(Protocol):
 
     def send_event(self, before: bytes, after: bytes, seq: int) -> None:
         """Send a message of the log, `before` + the client's address + `after`; `seq` is its number there."""
+
+    def learn(self, names: frozenset[str]) -> None:
+        """See `Claimant.learn`."""
 
     def push(self, payload: str) -> None:
         """Send a request of the account to the client (RFC 6121 §2.1.6); its answer does not matter."""

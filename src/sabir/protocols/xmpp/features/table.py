@@ -68,7 +68,7 @@ TABLE: Final[dict[tuple[str, str], Answer]] = {
     (blocking.NAMESPACE, "unblock"): Answer(set=blocking.unblock),
     (vcard.NAMESPACE, "vCard"): Answer(get=vcard.get, set=vcard.set_, others=True, foreign=True),
     (private.NAMESPACE, "query"): Answer(get=private.get, set=private.set_, others=True),
-    (PUBSUB, "pubsub"): Answer(get=requests.get, set=requests.set_, others=True),
+    (PUBSUB, "pubsub"): Answer(get=requests.get, set=requests.set_, others=True, foreign=True),
     (PUBSUB_OWNER, "pubsub"): Answer(get=requests.get, set=requests.set_, others=True),
     (register.NAMESPACE, "query"): Answer(get=register.get, set=register.set_, server=True),
     # RFC 3921 §3, which old clients still follow: a session exists as soon as a resource is bound.

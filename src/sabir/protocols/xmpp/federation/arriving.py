@@ -19,13 +19,15 @@ from sabir.protocols.xmpp.errors import (
     Refused,
     stanza_error_for,
 )
-from sabir.protocols.xmpp.features import chat, muc, onboarding, presence
+from sabir.protocols.xmpp.features import capabilities, caps_hash, chat, muc, onboarding, presence
 from sabir.protocols.xmpp.features.context import Iq, Place
+from sabir.protocols.xmpp.features.pubsub.distant import DistantReaders
 from sabir.protocols.xmpp.features.table import TABLE
 from sabir.protocols.xmpp.federation.visitors import Visitor
 from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, parse_jid_bytes
 from sabir.protocols.xmpp.types import Stanza
 
+_CAPABILITIES: Final = capabilities.ID.encode()
 _SERVICES: Final = frozenset(
     (
         b"urn:xmpp:mam:2",
@@ -46,6 +48,7 @@ class Arrivals:
         counters: Counters,
         answered: Callable[[str, bytes], bool],
         serves: Callable[[str], bool],
+        readers: DistantReaders,
     ) -> None:
         """Prepare.
 
@@ -54,7 +57,9 @@ class Arrivals:
             counters: of the front end.
             answered: told the domain and the id of an answer to the server itself; says whether it waited for that.
             serves: says whether a domain is one of ours.
+            readers: told whose devices elsewhere are available to whom.
         """
+        self._readers: Final = readers
         self._place: Final = place
         self._counters: Final = counters
         self._answered: Final = answered
@@ -94,6 +99,7 @@ class Arrivals:
 
     def lost(self, local: str, remote: str) -> None:
         """Let the people of a server leave the rooms: it cannot be reached."""
+        self._readers.lost(remote)
         for (domain, jid), visitor in list(self._staying.items()):
             if domain == local and jid.domain == remote:
                 visitor.leave("Server not reachable")
@@ -201,6 +207,11 @@ class Arrivals:
             shown = _read(stanza)
             presences = self._place.services.presences
             visitor.run(lambda: presences.arrive(visitor.actor, visitor.jid.resource, shown, account))
+            if type_ == b"":
+                claim = caps_hash.read(element_of(stanza))
+                visitor.run(lambda: self._readers.arrived(account, visitor.actor, visitor.jid, claim))
+            else:
+                visitor.run(lambda: self._readers.left(account, visitor.jid))
 
     def _step(self, visitor: Visitor, stanza: Stanza, account: Account) -> None:
         roster, actor = self._place.services.roster, visitor.actor
@@ -235,7 +246,9 @@ class Arrivals:
         services = self._place.services
         if stanza.type in (b"result", b"error"):
             if not to.local:
-                if not self._place.errands.answered(visitor.jid, stanza):
+                if stanza.id.startswith(_CAPABILITIES):
+                    self._place.capabilities.answered(visitor.jid, stanza)
+                elif not self._place.errands.answered(visitor.jid, stanza):
                     self._answered(visitor.jid.domain, stanza.id)
                 return
         elif not (to.local and to.resource):

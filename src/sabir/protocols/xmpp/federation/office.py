@@ -9,6 +9,7 @@ from sabir.net.connection import Connection, Handler
 from sabir.protocols.xmpp.config import XmppConfig
 from sabir.protocols.xmpp.features.chat import PROTOCOL
 from sabir.protocols.xmpp.features.context import Place
+from sabir.protocols.xmpp.features.pubsub.distant import DistantReaders
 from sabir.protocols.xmpp.federation.arriving import Arrivals
 from sabir.protocols.xmpp.federation.links import Links
 from sabir.protocols.xmpp.federation.outbox import Outbox
@@ -53,7 +54,9 @@ class Office:
     ) -> None:
         services = environment.services
         self._outbox: Final = Outbox(place, links, randomness(8).hex())
-        self._arrivals: Final = Arrivals(place, counters, self._outbox.answered, links.serves)
+        readers = DistantReaders(place)
+        services.pubsub.outlets.append(readers.publish)
+        self._arrivals: Final = Arrivals(place, counters, self._outbox.answered, links.serves, readers)
         self._shared: Final = Shared(
             links,
             self._arrivals,

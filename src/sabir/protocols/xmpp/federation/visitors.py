@@ -19,6 +19,7 @@ from sabir.core.model.signals import (
     Departed,
     Invited,
     MemberListed,
+    NodeChanged,
     PresenceChanged,
     Receipt,
     Relayed,
@@ -32,6 +33,7 @@ from sabir.protocols.xmpp.codec import encode_error_reply, encode_reply
 from sabir.protocols.xmpp.errors import FORBIDDEN, Refused, StanzaError, stanza_error_for
 from sabir.protocols.xmpp.features import chat, muc, presence
 from sabir.protocols.xmpp.features.context import Outcome, Place, Ticket
+from sabir.protocols.xmpp.features.pubsub import notifying
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.types import Stanza
 from sabir.wire.xml import escape_attribute
@@ -163,6 +165,9 @@ class Visitor:
         self._counters.messages_out += 1
         self.send(before + self.address + after)
 
+    def learn(self, names: frozenset[str]) -> None:
+        """See `Claimant.learn`: whom it watches here tells it by `features.pubsub.distant`."""
+
     def push(self, payload: str) -> None:
         """See `Context.push`: nothing of an account is of its concern."""
 
@@ -239,6 +244,8 @@ class Visitor:
                     chat.show_relayed(self, signal)
             case PresenceChanged():
                 presence.show(self, signal)
+            case NodeChanged():
+                notifying.show(self, signal)
             case _:
                 pass  # of accounts of this server
         if isinstance(signal, Departed) and signal.attendee.actor is self.actor:

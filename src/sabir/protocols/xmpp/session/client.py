@@ -29,7 +29,7 @@ from sabir.gateway.contract import Counters, Turnstile
 from sabir.net.connection import Connection
 from sabir.protocols.xmpp.codec import attribute, encode_error_reply, encode_reply
 from sabir.protocols.xmpp.errors import StanzaError, StreamCondition, StreamError, stanza_error_for
-from sabir.protocols.xmpp.features import blocking, chat, muc, presence, push, roster
+from sabir.protocols.xmpp.features import blocking, capabilities, chat, muc, presence, push, roster
 from sabir.protocols.xmpp.features.commands import administration
 from sabir.protocols.xmpp.features.context import Outcome, Place, Ticket
 from sabir.protocols.xmpp.features.pubsub import notifying
@@ -183,6 +183,10 @@ class Client:
                 link.connection.put(REQUEST)
         if management.is_full():
             self.lag()
+
+    def learn(self, names: frozenset[str]) -> None:
+        """See `Claimant.learn`."""
+        capabilities.show_wanted(self, names)
 
     def push(self, payload: str) -> None:
         """See `Context.push`."""

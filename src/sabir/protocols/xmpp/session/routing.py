@@ -69,7 +69,7 @@ def _iq(context: Context, stanza: Stanza, to: Jid | None) -> None:
     if stanza.type in (b"result", b"error"):
         if to is None or to == Jid("", context.place.domain):
             if not context.place.errands.answered(context.jid, stanza):
-                context.place.capabilities.answered(context, stanza)
+                context.place.capabilities.answered(context.jid, stanza)
         else:
             _answer(context, stanza, to)
         return

@@ -25,6 +25,7 @@ from sabir.protocols.xmpp.features.context import Context, Iq, Place, Ticket
 from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, parse_jid
 from sabir.wire.xml import Element
 
+PROTOCOL: Final = "xmpp"
 NAMESPACE: Final = "http://jabber.org/protocol/pubsub"
 OWNER: Final = NAMESPACE + "#owner"
 EVENT: Final = NAMESPACE + "#event"

@@ -11,6 +11,7 @@ from sabir.protocols.xmpp.features.context import Context, Place
 from sabir.protocols.xmpp.features.pubsub import options
 from sabir.protocols.xmpp.features.pubsub.names import EVENT, address_of
 from sabir.protocols.xmpp.features.stamps import delay
+from sabir.wire.xml import escape_attribute
 
 _TO: Final = b"<message to='"
 _CACHED: Final = "xmpp"
@@ -18,10 +19,19 @@ _CACHED: Final = "xmpp"
 
 def show(context: Context, signal: NodeChanged) -> None:
     """Tell a client what happened at a node; the bytes are shared with the other readers."""
+    context.send_parts(_TO, context.address, _tail_of(context.place, signal))
+
+
+def message(place: Place, signal: NodeChanged, to: str) -> bytes:
+    """Return the message that tells an address what happened at a node."""
+    return _TO + escape_attribute(to).encode() + _tail_of(place, signal)
+
+
+def _tail_of(place: Place, signal: NodeChanged) -> bytes:
     tail = signal.cache.get(_CACHED)
     if tail is None:
-        tail = signal.cache[_CACHED] = _tail(context.place, signal)
-    context.send_parts(_TO, context.address, tail)
+        tail = signal.cache[_CACHED] = _tail(place, signal)
+    return tail
 
 
 def show_last(context: Context, items: Iterable[tuple[Node, ItemRow]]) -> None:
