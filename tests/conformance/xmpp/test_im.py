@@ -603,3 +603,38 @@ def test_a_block_cuts_presence_and_messages_and_its_end_gives_them_back(server: 
     juliet.ask("<unblock xmlns='urn:xmpp:blocking'/>", type="set")
 
     assert [stanza.get("type") for stanza in romeo.hear()] == [None]
+
+
+# Versions of the roster
+
+
+def roster(peer: Peer, version: str | None = None) -> Element:
+    known = "" if version is None else f" ver='{version}'"
+    return peer.ask(f"<query xmlns='jabber:iq:roster'{known}/>")
+
+
+@pytest.mark.spec("RFC 6121 §2.6")
+def test_a_client_that_has_the_roster_is_not_sent_it_again(server: XmppServer) -> None:
+    romeo = server.log_in("romeo")
+    romeo.ask("<query xmlns='jabber:iq:roster'><item jid='juliet@localhost'/></query>", type="set")
+
+    first = roster(romeo, "").elements()[0]
+    version = first.get("ver") or ""
+    again = roster(romeo, version)
+
+    assert version
+    assert [item.get("jid") for item in first.elements()] == ["juliet@localhost"]
+    assert (again.get("type"), again.elements()) == ("result", [])  # RFC 6121 §2.6.3
+    assert roster(romeo, "another").elements()[0].get("ver") == version
+    assert roster(romeo).elements()[0].get("ver") is None
+
+
+@pytest.mark.spec("RFC 6121 §2.6")
+def test_a_change_says_which_version_it_leads_to(server: XmppServer) -> None:
+    romeo = server.log_in("romeo")
+    roster(romeo, "")
+
+    romeo.ask("<query xmlns='jabber:iq:roster'><item jid='juliet@localhost'/></query>", type="set")
+
+    (push,) = [each for each in romeo.hear() if each.find("query", "jabber:iq:roster") is not None]
+    assert roster(romeo, push.elements()[0].get("ver") or "").elements() == []

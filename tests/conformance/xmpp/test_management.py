@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.login import Caller
 from tests.support.xmpp import DOMAIN, PASSWORD, Peer, XmppServer, server_in
 
 from sabir.protocols.xmpp.client import ClientStream
@@ -359,3 +360,29 @@ def test_presence_waits_while_nobody_looks_and_comes_before_the_next_message(ser
     assert romeo.hear() == []
     romeo.say("<active xmlns='urn:xmpp:csi:0'/>")
     assert [each.name for each in romeo.hear()] == ["presence"]
+
+
+@pytest.mark.spec("XEP-0352 §4")
+def test_who_looks_again_sees_who_is_typing_now(server: XmppServer) -> None:
+    romeo, juliet = server.log_in("romeo"), server.log_in("juliet")
+    romeo.say("<inactive xmlns='urn:xmpp:csi:0'/>")
+
+    for state in ("composing", "paused", "composing"):
+        typing = f"<{state} xmlns='http://jabber.org/protocol/chatstates'/>"
+        juliet.say(f"<message to='romeo@localhost' type='chat'>{typing}</message>")
+    assert romeo.hear() == []
+    romeo.say("<active xmlns='urn:xmpp:csi:0'/>")
+
+    (shown,) = romeo.hear()
+    assert shown.find("composing", "http://jabber.org/protocol/chatstates") is not None
+
+
+@pytest.mark.spec("XEP-0478 §3.1")
+def test_a_stream_says_what_it_takes_before_and_after_the_login(server: XmppServer) -> None:
+    caller = Caller(server)
+    limits = [caller.features, caller.log_in("romeo")[1]]
+
+    told = [each.find("limits", "urn:xmpp:stream-limits:0") for each in limits]
+    sizes = [each.child_text("max-bytes") for each in told if each is not None]
+    assert sizes == ["65536", "262144"]
+    assert [each.child_text("idle-seconds") for each in told if each is not None] == ["300", "300"]

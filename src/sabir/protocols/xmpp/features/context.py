@@ -131,6 +131,8 @@ class Context(Protocol):
     """The client wants copies of what its other devices send and get (XEP-0280)."""
     interested: bool
     """The client has asked for its roster, so it is told of changes (RFC 6121 §2.2)."""
+    knows_versions: bool
+    """It wants to know which state of the roster a change leads to (RFC 6121 §2.6)."""
     blocklist: bool
     """The client has asked for its block list (XEP-0191)."""
     address: bytes

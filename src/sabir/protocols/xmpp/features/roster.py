@@ -1,5 +1,6 @@
 """The contact list (RFC 6121 §2)."""
 
+import hashlib
 from typing import Final
 
 from sabir.core.model.actor import Actor
@@ -20,8 +21,15 @@ def get(context: Context, iq: Iq) -> None:
     """Give the whole list; from now on the client is told of changes (RFC 6121 §2.2)."""
     _check_own(context, iq)
     context.interested = True
-    items = [_item(context, contact) for contact in context.place.services.roster.contacts(context.account)]
-    context.reply(iq.stanza, f"<query xmlns='{NAMESPACE}'>{''.join(items)}</query>")
+    known = iq.payload.get("ver")
+    context.knows_versions = known is not None
+    items = _items(context)
+    version = _version(items) if context.knows_versions else ""
+    if version and known == version:
+        context.reply(iq.stanza)  # RFC 6121 §2.6.3: the client has it already
+        return
+    shown = attribute("ver", version) if version else ""
+    context.reply(iq.stanza, f"<query xmlns='{NAMESPACE}'{shown}>{items}</query>")
 
 
 def set_(context: Context, iq: Iq) -> None:
@@ -61,8 +69,8 @@ def show(context: Context, signal: ContactChanged) -> None:
     if context.interested:
         contact = signal.contact
         item = _removed(context, contact) if signal.removed else _item(context, contact)
-        query = f"<query xmlns='{NAMESPACE}'>{item}</query>"
-        context.push(query)
+        version = attribute("ver", _version(_items(context))) if context.knows_versions else ""
+        context.push(f"<query xmlns='{NAMESPACE}'{version}>{item}</query>")
 
 
 def address_of(context: Context, actor: Actor) -> str:
@@ -86,6 +94,17 @@ def _actor(context: Context, item: Element) -> Actor:
         if account is not None:
             return account.actor
     return accounts.remote("xmpp", str(jid))
+
+
+def _items(context: Context) -> str:
+    return "".join(
+        [_item(context, contact) for contact in context.place.services.roster.contacts(context.account)]
+    )
+
+
+def _version(items: str) -> str:
+    """Return what names a state of the list: nothing has to be stored for it, and equal lists are one version."""
+    return hashlib.sha256(items.encode()).hexdigest()[:24]
 
 
 def _item(context: Context, contact: Contact) -> str:

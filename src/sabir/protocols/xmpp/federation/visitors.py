@@ -124,6 +124,7 @@ class Visitor:
         self.language: bytes = b""
         self.carbons: bool = False
         self.interested: bool = False
+        self.knows_versions: bool = False
         self.blocklist: bool = False
         self.address: bytes = escape_attribute(str(jid)).encode()
         self.address_bare: bytes = escape_attribute(str(jid.bare)).encode()

@@ -55,7 +55,10 @@ _BINDING: Final = 2
 _BOUND: Final = 3
 _CLOSED: Final = 4
 
-_FEATURES_WHEN_MANAGED: Final = "<csi xmlns='urn:xmpp:csi:0'/><sub xmlns='urn:xmpp:features:pre-approval'/>"
+_FEATURES_WHEN_MANAGED: Final = (
+    "<csi xmlns='urn:xmpp:csi:0'/><sub xmlns='urn:xmpp:features:pre-approval'/>"
+    "<ver xmlns='urn:xmpp:features:rosterver'/>"
+)
 _FEATURES_WHEN_BOUND: Final = "<sm xmlns='urn:xmpp:sm:3'/>" + _FEATURES_WHEN_MANAGED
 _FEATURES_WHEN_LOGGED_IN: Final = (
     "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
@@ -270,10 +273,10 @@ class Machine:
         if jid.resource:
             # What is on already is not offered: @xmpp/client 0.14 would try to resume what it just began.
             managed = self.management is not None
-            self._out.append(_features(_FEATURES_WHEN_MANAGED if managed else _FEATURES_WHEN_BOUND))
+            self._out.append(self._features(_FEATURES_WHEN_MANAGED if managed else _FEATURES_WHEN_BOUND))
             self._bind(jid, now_ms)
         else:
-            self._out.append(_features(_FEATURES_WHEN_LOGGED_IN))
+            self._out.append(self._features(_FEATURES_WHEN_LOGGED_IN))
             self._state = _BINDING
 
     def succeed_resumed(self, management: Management, jid: Jid, results: str, now_ms: int) -> None:
@@ -342,15 +345,24 @@ class Machine:
         self.language = (element.get("xml:lang") or "").encode()[:35]
         if self._login.name:
             self._state = _BINDING
-            self._out.append(_features(_FEATURES_WHEN_LOGGED_IN))
+            self._out.append(self._features(_FEATURES_WHEN_LOGGED_IN))
         else:
             self._state = _NEGOTIATING
             self._login.sender = sender
-            self._out.append(_features(self._features_before_login()))
+            self._out.append(self._features(self._features_before_login()))
 
     def _send_opening(self, to: str) -> None:
         encode = encode_open if self._framed else encode_opening
         self._out.append(encode(self._domain, self._token(), to))
+
+    def _features(self, content: str) -> bytes:
+        """Return `<stream:features/>`, with the limits of the stream as it is now (XEP-0478 §3.1)."""
+        config = self._config
+        limits = (
+            f"<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>{self._decoder.max_bytes}</max-bytes>"
+            f"<idle-seconds>{config.ping_after_s}</idle-seconds></limits>"
+        )
+        return f"<stream:features>{content}{limits}</stream:features>".encode()
 
     def _features_before_login(self) -> str:
         tls_required = self._config.require_tls and not self.secure
@@ -503,7 +515,3 @@ class Machine:
             events.append(resumption_in(element_of(stanza)))
         else:
             self._out.append(encode_failed("unexpected-request").encode())  # XEP-0198 §3: in the wrong order
-
-
-def _features(content: str) -> bytes:
-    return f"<stream:features>{content}</stream:features>".encode()

@@ -81,6 +81,7 @@ class Client:
         """The id of the client's installation (XEP-0388 §2.3), empty if it gave none."""
         self.carbons: bool = False
         self.interested: bool = False
+        self.knows_versions: bool = False
         self.blocklist: bool = False
         self.interests: frozenset[str] = _NOTHING_WANTED
         self.claimed: tuple[str, str, str] | None = None
@@ -109,6 +110,7 @@ class Client:
         self._kept_bytes: int = 0
         self._given_up: bool = False
         self._kept_presences: dict[tuple[int, str], PresenceChanged] = {}
+        self._kept_typing: dict[tuple[int, int], Typing] = {}
         self._pushes: int = 0
 
     @property
@@ -136,7 +138,7 @@ class Client:
         self._inactive = not active
         self._note_sleep()
         if active:
-            self._show_kept_presences()
+            self._show_kept()
 
     # For features: see `features.context.Context`
 
@@ -167,8 +169,8 @@ class Client:
         self._counters.messages_out += 1
         management = self.management
         link = self.link
-        if self._kept_presences:
-            self._show_kept_presences()
+        if self._kept_presences or self._kept_typing:
+            self._show_kept()
         if management is None:
             if link is not None:
                 link.connection.put3(before, self.address, after)
@@ -256,6 +258,8 @@ class Client:
 
     def deliver(self, conversation: Conversation, event: Event) -> None:
         """See `Session.deliver`."""
+        if self._kept_typing:
+            self._kept_typing.pop((conversation.id, event.actor_id), None)  # who said it types no longer
         if self._asleep:
             self.place.services.pushes.slept_through(self, conversation, event)
         if conversation.is_room:
@@ -293,6 +297,8 @@ class Client:
             if not signal.wanted and signal.node.name not in self.interests:
                 return
         elif isinstance(signal, Typing) and (self._inactive or self._behind or self.link is None):
+            if self._inactive and self.link is not None:
+                self._keep_typing(signal)
             return
         if self._behind:
             self._keep(signal)
@@ -368,7 +374,7 @@ class Client:
         self.link = link
         self._inactive = False
         self._note_sleep()
-        self._show_kept_presences()
+        self._show_kept()
         self.catch_up()
 
     def when_settled(self, then: Callable[[], None]) -> None:
@@ -445,12 +451,22 @@ class Client:
         self._kept_presences.pop(key, None)
         self._kept_presences[key] = signal
         if len(self._kept_presences) > MAX_KEPT:
-            self._show_kept_presences()
+            self._show_kept()
 
-    def _show_kept_presences(self) -> None:
-        kept, self._kept_presences = self._kept_presences, {}
-        for signal in kept.values():
-            presence.show(self, signal)
+    def _keep_typing(self, signal: Typing) -> None:
+        """Keep the last of what somebody does in a conversation, to be shown when somebody looks."""
+        key = (signal.conversation.id, signal.actor.id)
+        self._kept_typing.pop(key, None)
+        if len(self._kept_typing) < MAX_KEPT:
+            self._kept_typing[key] = signal
+
+    def _show_kept(self) -> None:
+        presences, self._kept_presences = self._kept_presences, {}
+        typing, self._kept_typing = self._kept_typing, {}
+        for change in presences.values():
+            presence.show(self, change)
+        for signal in typing.values():
+            self._show(signal)
 
     def _show_marker(self, signal: ReadMarked) -> None:
         """Show what one has read on a device of another protocol as if an XMPP device had said so."""
