@@ -99,6 +99,7 @@ COMPILED: tuple[str, ...] = (
     "src/sabir/protocols/xmpp/session/link.py",
     "src/sabir/protocols/xmpp/session/routing.py",
     "src/sabir/protocols/xmpp/session/stream.py",
+    "src/sabir/protocols/xmpp/session/waiting.py",
     "src/sabir/protocols/xmpp/translate/native.py",
     "src/sabir/protocols/xmpp/types.py",
     "src/sabir/storage/sqlite/pages.py",

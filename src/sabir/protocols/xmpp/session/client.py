@@ -38,6 +38,7 @@ from sabir.protocols.xmpp.machine import Management
 from sabir.protocols.xmpp.machine.management import REQUEST
 from sabir.protocols.xmpp.session.link import Link
 from sabir.protocols.xmpp.session.routing import route
+from sabir.protocols.xmpp.session.waiting import Waiting
 from sabir.protocols.xmpp.types import Stanza
 from sabir.wire.xml import escape_attribute
 
@@ -109,8 +110,7 @@ class Client:
         self._kept: list[Signal] = []
         self._kept_bytes: int = 0
         self._given_up: bool = False
-        self._kept_presences: dict[tuple[int, str], PresenceChanged] = {}
-        self._kept_typing: dict[tuple[int, int], Typing] = {}
+        self._waiting: Waiting = Waiting()
         self._pushes: int = 0
 
     @property
@@ -169,7 +169,7 @@ class Client:
         self._counters.messages_out += 1
         management = self.management
         link = self.link
-        if self._kept_presences or self._kept_typing:
+        if self._asleep and self._waiting:
             self._show_kept()
         if management is None:
             if link is not None:
@@ -258,9 +258,8 @@ class Client:
 
     def deliver(self, conversation: Conversation, event: Event) -> None:
         """See `Session.deliver`."""
-        if self._kept_typing:
-            self._kept_typing.pop((conversation.id, event.actor_id), None)  # who said it types no longer
         if self._asleep:
+            self._waiting.said(event)
             self.place.services.pushes.slept_through(self, conversation, event)
         if conversation.is_room:
             if self.joining and conversation.id in self.joining:
@@ -291,14 +290,15 @@ class Client:
             return
         if isinstance(signal, PresenceChanged):
             if self._inactive or self.link is None:
-                self._keep_presence(signal)
+                if self._waiting.keep_presence(signal):
+                    self._show_kept()
                 return
         elif isinstance(signal, NodeChanged):
             if not signal.wanted and signal.node.name not in self.interests:
                 return
         elif isinstance(signal, Typing) and (self._inactive or self._behind or self.link is None):
             if self._inactive and self.link is not None:
-                self._keep_typing(signal)
+                self._waiting.keep_typing(signal)
             return
         if self._behind:
             self._keep(signal)
@@ -446,26 +446,8 @@ class Client:
         if link is not None:
             link.fail(StreamError(StreamCondition.RESOURCE_CONSTRAINT, why))
 
-    def _keep_presence(self, signal: PresenceChanged) -> None:
-        key = (signal.actor.id, signal.resource)
-        self._kept_presences.pop(key, None)
-        self._kept_presences[key] = signal
-        if len(self._kept_presences) > MAX_KEPT:
-            self._show_kept()
-
-    def _keep_typing(self, signal: Typing) -> None:
-        """Keep the last of what somebody does in a conversation, to be shown when somebody looks."""
-        key = (signal.conversation.id, signal.actor.id)
-        self._kept_typing.pop(key, None)
-        if len(self._kept_typing) < MAX_KEPT:
-            self._kept_typing[key] = signal
-
     def _show_kept(self) -> None:
-        presences, self._kept_presences = self._kept_presences, {}
-        typing, self._kept_typing = self._kept_typing, {}
-        for change in presences.values():
-            presence.show(self, change)
-        for signal in typing.values():
+        for signal in self._waiting.take():
             self._show(signal)
 
     def _show_marker(self, signal: ReadMarked) -> None:
