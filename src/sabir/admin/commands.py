@@ -100,6 +100,17 @@ class CloseReport(msgspec.Struct, frozen=True, tag_field="command", tag="report.
     id: str
 
 
+class SetBlockList(msgspec.Struct, frozen=True, tag_field="command", tag="blocklist.set"):
+    """Replace the list of a source; without entries it goes."""
+
+    source: str
+    entries: list[str]
+
+
+class ListBlockLists(msgspec.Struct, frozen=True, tag_field="command", tag="blocklist.list"):
+    """Show which lists there are."""
+
+
 class AskStatus(msgspec.Struct, frozen=True, tag_field="command", tag="status"):
     """Ask how the server is."""
 
@@ -118,6 +129,8 @@ Command = (
     | ListMembers
     | ListReports
     | CloseReport
+    | SetBlockList
+    | ListBlockLists
     | AskStatus
 )
 
@@ -252,4 +265,12 @@ class Reports(msgspec.Struct, frozen=True, tag_field="answer", tag="reports"):
     reports: list[Report]
 
 
-Answer = Done | Refused | Announced | Imported | Invited | Users | Rooms | Members | Reports | Status
+class BlockLists(msgspec.Struct, frozen=True, tag_field="answer", tag="blocklists"):
+    """The number of entries of each list, by source."""
+
+    sizes: dict[str, int]
+
+
+Answer = (
+    Done | Refused | Announced | Imported | Invited | Users | Rooms | Members | Reports | BlockLists | Status
+)

@@ -89,6 +89,11 @@ class Operator:
                 )
             case commands.CloseReport(id_):
                 self._close_report(id_, answer)
+            case commands.SetBlockList(source, entries):
+                lists = self._services.block_lists
+                lists.replace(source, entries, lambda: answer(Done()), _refusing(answer, source))
+            case commands.ListBlockLists():
+                answer(commands.BlockLists(self._services.block_lists.sizes()))
             case commands.AskStatus():
                 answer(self._status())
             case _:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sabir import __version__
-from sabir.cli import backups, configuration, moving, reports, rooms, server, users
+from sabir.cli import backups, blocklists, configuration, moving, reports, rooms, server, users
 from sabir.cli.demo import demo
 from sabir.cli.output import out
 
@@ -31,6 +31,7 @@ app.add_typer(configuration.app, name="config")
 app.add_typer(users.app, name="user")
 app.add_typer(rooms.app, name="room")
 app.add_typer(reports.app, name="report")
+app.add_typer(blocklists.app, name="blocklist")
 
 
 def _version(wanted: bool) -> None:

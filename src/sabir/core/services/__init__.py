@@ -17,6 +17,7 @@ from sabir.core.policy import PolicyConfig
 from sabir.core.ports import Clock, EventIdSource, LogStore, Scheduler, Verifiers
 from sabir.core.services.accounts import Accounts
 from sabir.core.services.appearance import Appearance
+from sabir.core.services.blocklists import BlockLists
 from sabir.core.services.contents import Contents
 from sabir.core.services.devices import Devices
 from sabir.core.services.history import History
@@ -53,6 +54,7 @@ class Services:
     delivery: Delivery
     accounts: Accounts
     appearance: Appearance
+    block_lists: BlockLists
     contents: Contents
     devices: Devices
     history: History
@@ -138,6 +140,7 @@ def assemble(
         delivery=delivery,
         accounts=accounts,
         appearance=Appearance(log, rooms, store, clock, signals),
+        block_lists=BlockLists(log, store),
         contents=contents,
         devices=Devices(log, directory, sessions, delivery, store, scheduler),
         history=history,

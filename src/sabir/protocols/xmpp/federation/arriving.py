@@ -84,6 +84,8 @@ class Arrivals:
             return
         visitor = self._visitor(sender, to.domain, turnstile)
         try:
+            if place.services.block_lists.refuses(str(sender.bare)) and stanza.type != b"unavailable":
+                raise Refused(FORBIDDEN)
             if to.domain in (place.push_domain, place.upload_domain):
                 raise Refused(SERVICE_UNAVAILABLE)
             if to.domain == place.rooms_domain:
