@@ -95,6 +95,7 @@ COMPILED: tuple[str, ...] = (
     "src/sabir/protocols/xmpp/jid.py",
     "src/sabir/protocols/xmpp/machine/management.py",
     "src/sabir/protocols/xmpp/machine/stream.py",
+    "src/sabir/protocols/xmpp/session/bosh.py",
     "src/sabir/protocols/xmpp/session/client.py",
     "src/sabir/protocols/xmpp/session/link.py",
     "src/sabir/protocols/xmpp/session/routing.py",

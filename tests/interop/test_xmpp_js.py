@@ -87,3 +87,18 @@ def test_strophe_and_xmpp_client_talk_over_websocket(running: RunningServer, ins
         "from": f"nurse@{running.domain}/strophe",
         "answer": "'Tis no less, I tell you.",
     }
+
+
+def test_two_clients_talk_over_bosh(running: RunningServer, installed: Path) -> None:
+    seen = run(installed, "bosh.mjs", running.domain, str(running.ports["http"]), PASSWORD)
+
+    assert seen == {
+        "addresses": [f"romeo@{running.domain}/bosh", f"juliet@{running.domain}/bosh"],
+        "bodies": [
+            "Lady, by yonder blessed moon",
+            "I swear, \U0001f319 & <that> tips",
+            "with silver",
+            "O, swear not by the moon",
+        ],
+        "roster": "result",
+    }

@@ -18,6 +18,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -155,7 +156,8 @@ class Server:
         site = Site([*health.pages(probes), *media_pages(services.media, disk)])
         xmpp_front_end = xmpp.front_end(settings.xmpp, environment)
         mqtt_front_end = mqtt.front_end(settings.mqtt, environment)
-        for offer in (*xmpp_front_end.offers(), *mqtt_front_end.offers()):
+        adopt = partial(gateway.adopt, xmpp_front_end)
+        for offer in (*xmpp_front_end.offers(adopt), *mqtt_front_end.offers()):
             site.add(offer)
         front_ends: list[FrontEnd] = [
             xmpp_front_end,

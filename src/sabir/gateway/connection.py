@@ -208,13 +208,13 @@ class Allowance:
         self._counted = 0
 
     def charge(self, size_bytes: int, frames: int) -> int:
-        """Count `size_bytes`, and the `frames` so far; return until when to read nothing, 0 = go on."""
+        """Count `size_bytes`, and the `frames` so far; return how long to read nothing, 0 = go on."""
         now_ms = self._wheel.now_ms
         wait_ms = self._bytes.charge(now_ms, size_bytes)
         if frames != self._counted:
             wait_ms = max(wait_ms, self._frames.charge(now_ms, frames - self._counted))
             self._counted = frames
-        return now_ms + wait_ms if wait_ms else 0
+        return wait_ms
 
 
 class Guard:
@@ -241,9 +241,10 @@ class Guard:
         except Exception:
             self._fault()
         if self._allowance is not None:
-            until_ms = self._allowance.charge(len(data), self.connection.frames_in)
-            if until_ms:
-                self.connection.hold_reading(until_ms)
+            connection = self.connection
+            wait_ms = self._allowance.charge(len(data), connection.frames_in)
+            if wait_ms:
+                connection.hold_reading(connection.now_ms + wait_ms)
 
     def lag(self) -> None:
         """Pass it on."""

@@ -37,7 +37,7 @@ class Browser:
     """A client that speaks in messages."""
 
     def __init__(self, server: XmppServer, *, secure: bool = False) -> None:
-        offers = server.front_end.offers()
+        offers = server.front_end.offers(lambda connection, connect: connect(connection))
         (socket,) = (each for each in offers if isinstance(each, Socket) and each.path == "/xmpp-websocket")
         self.wire = Framed(socket, next(server.numbers), server, secure=secure)
         self.session: Handler = socket.connect(self.wire)  # type: ignore[arg-type]  # stands in
@@ -71,7 +71,11 @@ def server(tmp_path: Path) -> Iterator[XmppServer]:
 
 
 def test_the_socket_is_offered_as_xmpp_at_two_paths(server: XmppServer) -> None:
-    sockets = [offer for offer in server.front_end.offers() if isinstance(offer, Socket)]
+    sockets = [
+        offer
+        for offer in server.front_end.offers(lambda connection, connect: connect(connection))
+        if isinstance(offer, Socket)
+    ]
 
     assert [(each.path, each.protocol, each.is_text) for each in sockets] == [
         ("/xmpp-websocket", "xmpp", True),

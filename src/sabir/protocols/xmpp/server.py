@@ -23,6 +23,7 @@ from sabir.protocols.xmpp.features.pubsub import avatars, bookmarks, displayed
 from sabir.protocols.xmpp.federation.office import Office, is_enabled, links_of
 from sabir.protocols.xmpp.framing import declared
 from sabir.protocols.xmpp.session import Hub, Stream
+from sabir.protocols.xmpp.session.binding import PATH, Adopt, Binding
 from sabir.protocols.xmpp.translate import XmppTranslator
 
 WEBSOCKET_PATHS: Final = ("/xmpp-websocket", "/ws")
@@ -89,8 +90,12 @@ class XmppFrontEnd:
             return self._office.incoming(connection)
         return Stream(self._hub, connection)
 
-    def offers(self) -> Sequence[Offer]:
-        """Return what XMPP has for the listeners `http` and `https`."""
+    def offers(self, adopt: Adopt) -> Sequence[Offer]:
+        """Return what XMPP has for the listeners `http` and `https`.
+
+        Args:
+            adopt: takes in a connection that is none of a listener (`Gateway.adopt`).
+        """
         sockets = [
             Socket(
                 path=path,
@@ -102,11 +107,12 @@ class XmppFrontEnd:
             )
             for path in WEBSOCKET_PATHS
         ]
-        told = {hostmeta.WEBSOCKET: WEBSOCKET_PATHS[0]}
+        told = {hostmeta.WEBSOCKET: WEBSOCKET_PATHS[0], hostmeta.BOSH: PATH}
         needs_tls = self._hub.config.require_tls
         environment = self._hub.environment
         return [
             *sockets,
+            Binding(self._hub, adopt).page(),
             *hostmeta.pages(environment.public, told, needs_tls=needs_tls),
             *welcome.pages(environment.services.vouchers, environment.domain),
         ]
