@@ -102,3 +102,23 @@ def test_two_clients_talk_over_bosh(running: RunningServer, installed: Path) -> 
         ],
         "roster": "result",
     }
+
+
+@pytest.mark.spec("XEP-0060 §6.1")
+def test_a_node_is_published_on_and_subscribed_to(running: RunningServer, installed: Path) -> None:
+    seen = run(
+        installed,
+        "pep.mjs",
+        running.domain,
+        str(running.ports["xmpp"]),
+        PASSWORD,
+        NODE_EXTRA_CA_CERTS=str(running.certificate),
+    )
+
+    nurse = f"nurse@{running.domain}"
+    assert seen == {
+        "subscribed": "subscribed",
+        "events": [[nurse, "one", "First"], [nurse, "two", "Second"]],
+        "items": ["one", "two"],
+        "refused": "forbidden",
+    }
