@@ -14,6 +14,8 @@ from typing import Final, TypeVar
 log = logging.getLogger(__name__)
 
 THREADS: Final = 4
+MAX_WAITING: Final = 100
+"""Jobs that wait because each is done alone."""
 CHUNK_BYTES: Final = 262_144
 """How much is read at a time."""
 
@@ -36,6 +38,8 @@ class Disk:
         self._folder: Final = folder
         self._call_soon: Final = call_soon
         self._pool: Final = ThreadPoolExecutor(THREADS, "sabir-media")
+        self._alone: Final = ThreadPoolExecutor(1, "sabir-thumbnail")
+        self._waiting = 0
         (folder / "new").mkdir(parents=True, exist_ok=True)
         for left in (folder / "new").iterdir():
             left.unlink()
@@ -43,10 +47,28 @@ class Disk:
     def close(self) -> None:
         """Finish what was begun."""
         self._pool.shutdown()
+        self._alone.shutdown(cancel_futures=True)
 
     def run(self, work: Callable[[], _Answer], then: Callable[[_Answer | OSError], object]) -> None:
         """Do `work` in a thread, then call `then` on the loop's with its answer, or why the disk refused."""
         self._pool.submit(self._run, work, then)
+
+    def run_alone(self, work: Callable[[], _Answer], then: Callable[[_Answer | OSError], object]) -> bool:
+        """Do `work` that takes much memory, after all other of its kind; return False if too much waits already."""
+        if self._waiting >= MAX_WAITING:
+            return False
+        self._waiting += 1
+
+        def done(answer: _Answer | OSError) -> None:
+            self._waiting -= 1
+            then(answer)
+
+        self._alone.submit(self._run, work, done)
+        return True
+
+    def small(self, key: str) -> Path:
+        """Return where the small picture of a file is, if it has one."""
+        return self.path(f"{key}.small")
 
     def path(self, key: str) -> Path:
         """Return where the bytes of a file are."""
@@ -71,6 +93,7 @@ class Disk:
     def _delete(self, keys: list[str]) -> None:
         for key in keys:
             self.path(key).unlink(missing_ok=True)
+            self.small(key).unlink(missing_ok=True)
 
 
 class Draft:

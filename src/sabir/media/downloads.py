@@ -13,6 +13,7 @@ from sabir.core.model.changes import MediaRow
 from sabir.core.services.media import Media
 from sabir.gateway.web import Exchange
 from sabir.media.disk import Disk, Reader
+from sabir.media.thumbnails import NoThumbnail, thumbnail
 from sabir.wire.http.types import HttpResponse
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,9 @@ def get(media: Media, disk: Disk, exchange: Exchange) -> None:
     row = media.find(exchange.parameters["token"])
     if row is None or row.name != exchange.parameters["name"]:
         exchange.respond(HttpResponse(status=404, body=b"no such file; it may be over\n"))
+        return
+    if exchange.request.query == "thumbnail":
+        _thumbnail(disk, exchange, row)
         return
     tag = f'"{row.sha256.hex()}"'
     headers: tuple[tuple[str, str], ...] = (
@@ -102,6 +106,31 @@ def content_type(row: MediaRow) -> str:
     if mime == "text/plain":
         return "text/plain; charset=utf-8"
     return mime if _TYPE.fullmatch(mime) else "application/octet-stream"
+
+
+def _thumbnail(disk: Disk, exchange: Exchange, row: MediaRow) -> None:
+    """Send the small picture of a big one."""
+    tag = f'"{row.sha256.hex()}-small"'
+    headers = (*_SAFE, ("ETag", tag), ("Cache-Control", "private, max-age=86400, immutable"))
+    if exchange.request.headers.get("if-none-match") == tag:
+        exchange.respond(HttpResponse(status=304, headers=headers))
+        return
+
+    def made(answer: tuple[bytes, str] | OSError | None) -> None:
+        if answer is None or isinstance(answer, OSError):
+            exchange.respond(HttpResponse(status=404, body=b"there is no small picture of this\n"))
+            return
+        data, kind = answer
+        exchange.respond(HttpResponse(status=200, body=data, content_type=kind, headers=headers))
+
+    def make() -> tuple[bytes, str] | None:
+        try:
+            return thumbnail(disk.path(row.store_key), disk.small(row.store_key), row.mime)
+        except NoThumbnail:
+            return None
+
+    if not disk.run_alone(make, made):
+        exchange.respond(HttpResponse(status=503, body=b"too many want pictures\n"))
 
 
 def _disposition(row: MediaRow) -> str:
