@@ -63,7 +63,7 @@ class FederationConfig:
     """Where servers are that the DNS does not know: `{ "example.org" = "192.0.2.1:5269" }`, with `tls://` in front for
     TLS from the first byte."""
     name_servers: tuple[str, ...] = ()
-    """Name servers to ask, `address` or `address:port`; empty for those of the system."""
+    """Name servers to ask for SRV records, `address` or `address:port`; empty for those of the system."""
     trust: tuple[str, ...] = ()
     """PEM files with the authorities whose certificates count; empty for those of the system."""
     max_stanza_bytes: int = 524_288
