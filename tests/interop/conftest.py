@@ -17,7 +17,7 @@ ACCOUNTS: Final = ("romeo", "juliet", "nurse", "mercutio")
 
 _TRIES: Final = 300
 _TRY_S: Final = 0.1
-_SABIR: Final = (sys.executable, "-c", "from sabir.cli import main; main()")
+SABIR: Final = (sys.executable, "-c", "from sabir.cli import main; main()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
     data, ready, log = folder / "data", folder / "ready.json", folder / "log"
     people = folder / "people.csv"
     people.write_text("".join([f"{name},{PASSWORD}\n" for name in ACCOUNTS]))
-    subprocess.run([*_SABIR, "user", "import", str(people), "--data", str(data)], check=True, timeout=60)
+    subprocess.run([*SABIR, "user", "import", str(people), "--data", str(data)], check=True, timeout=60)
     flags = (
         "--data",
         str(data),
@@ -50,7 +50,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
     )
     with (
         log.open("wb") as out,
-        subprocess.Popen([*_SABIR, "serve", *flags], stdout=out, stderr=out) as process,
+        subprocess.Popen([*SABIR, "serve", *flags], stdout=out, stderr=out) as process,
     ):
         try:
             told = _ready(process, ready, log)

@@ -46,8 +46,16 @@ def authenticate(mechanism: str, initial: str | None, inside: str = "") -> str:
 class Caller:
     """One connection; `say` sends XML and returns what came back."""
 
-    def __init__(self, server: XmppServer, *, secure: bool = True, opening: bytes = OPENING) -> None:
+    def __init__(
+        self,
+        server: XmppServer,
+        *,
+        secure: bool = True,
+        opening: bytes = OPENING,
+        certificate: bytes | None = None,
+    ) -> None:
         self.wire = Wire(next(server.numbers), server.loop, secure=secure)
+        self.wire.certificate = certificate
         self.session: Handler = server.front_end.connect(self.wire, None)  # type: ignore[arg-type]  # stands in
         self.ended = False
         self._server = server

@@ -46,6 +46,8 @@ class Wire:
         self.frames_in = 0
         self.paused = False
         self.out = b""
+        self.certificate: bytes | None = None
+        """What the client shows (DER)."""
         self.tls_wanted: Callable[[], None] | None = None
         self._loop = loop
 
@@ -75,7 +77,7 @@ class Wire:
     def tls_info(self) -> TlsInfo | None:
         if not self.secure:
             return None
-        return TlsInfo("TLSv1.3", "x", "", None, {"tls-server-end-point": b"hash"})
+        return TlsInfo("TLSv1.3", "x", "", self.certificate, {"tls-server-end-point": b"hash"})
 
     def taken(self) -> bytes:
         """Return what was sent, once."""

@@ -38,7 +38,7 @@ from sabir.base.ids import EventIds
 from sabir.base.secret import Secret
 from sabir.core.services import Services, assemble
 from sabir.gateway.connection import Gateway
-from sabir.gateway.contract import Environment, FrontEnd, PublicAddress
+from sabir.gateway.contract import Door, Environment, FrontEnd, PublicAddress
 from sabir.gateway.http import HttpFrontEnd
 from sabir.gateway.metrics import CommitMeter, Metrics
 from sabir.gateway.web import Site
@@ -196,7 +196,7 @@ class Server:
                         port=0 if self._ports == "auto" else door.port,
                         tls=door.tls,
                         alpn=door.alpn,
-                        mutual=door.servers,
+                        mutual=door.servers or door.asks_certificate,
                     )
                     listener = Listener(
                         endpoint,
@@ -205,7 +205,7 @@ class Server:
                         admission=admission,
                         config=self._settings.net,
                         certificates=None if door.tls is Tls.NONE else self._certificates,
-                        trust=self._trust,
+                        trust=self._trust_for(door),
                     )
                     await listener.open()
                     self._listeners.append(listener)
@@ -242,6 +242,10 @@ class Server:
                 self._certificates.reload()
             except TlsError as error:
                 log.warning("new certificate not usable, the old one stays", extra={"reason": str(error)})
+
+    def _trust_for(self, door: Door) -> Trust | None:
+        """Return whose signatures count there; what clients show needs nobody's."""
+        return Trust([]) if door.asks_certificate and self._trust is None else self._trust
 
     def facts(self) -> Facts:
         """Return what `sabir status` tells of the process."""

@@ -36,6 +36,8 @@ class Door:
     port: int
     tls: Tls
     alpn: tuple[str, ...] = ()
+    asks_certificate: bool = False
+    """Peers are asked for a certificate, and may do without."""
     servers: bool = False
     """Peers are servers: asked for a certificate, too, and allowed to send as much as many people."""
     is_bulk: bool = False

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from sabir.net.mutual import PEER, PeerCertificate
+from sabir.net.mutual import PEER, SESSION, PeerCertificate, tls_info_of
 from sabir.net.tls import TlsInfo, tls_info
 from sabir.net.wheel import Timer, Wheel
 
@@ -364,6 +364,9 @@ class SocketConnection(Connection):
         """See `Connection.tls_info`."""
         if not self.secure:
             return None
+        session = self._transport.get_extra_info(SESSION)
+        if session is not None:
+            return tls_info_of(session, self._endpoint_hash)
         return tls_info(self._transport.get_extra_info("ssl_object"), self._endpoint_hash)
 
     def peer_certificate(self) -> PeerCertificate | None:

@@ -13,13 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from cryptography.hazmat.primitives import serialization
 from OpenSSL import SSL, crypto
 
 from sabir.net.identity import names_of
-from sabir.net.tls import CIPHERS, Credentials, TlsError
+from sabir.net.tls import CIPHERS, Credentials, TlsError, TlsInfo
 
 PEER: Final = "peer_certificate"
+SESSION: Final = "tls_session"
 """What `get_extra_info` of a transport is asked for."""
+_EXPORTER: Final = b"EXPORTER-Channel-Binding"
+_EXPORTED_BYTES: Final = 32
 _CHUNK: Final = 65_536
 _PACE_BYTES: Final = 16_384
 
@@ -314,7 +318,9 @@ class SecureTransport(asyncio.Transport):
         return False
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return the peer's certificate, or what the transport below knows."""
+        """Return the peer's certificate, the session of TLS, or what the transport below knows."""
+        if name == SESSION:
+            return self._session
         return self._peer if name == PEER else self._raw.get_extra_info(name, default)
 
 
@@ -348,6 +354,26 @@ class _Below(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass on that the connection is gone."""
         self._above.lost(exc)
+
+
+def tls_info_of(session: SSL.Connection, endpoint_hash: bytes) -> TlsInfo:
+    """Return what the handshake of `session` agreed on, with `endpoint_hash` as `tls-server-end-point`."""
+    version = session.get_protocol_version_name()
+    bindings = {"tls-server-end-point": endpoint_hash}
+    if version == "TLSv1.3":
+        # RFC 9266 §2. Before TLS 1.3 it would need the extended master secret, of which OpenSSL tells us nothing.
+        exported = session.export_keying_material(_EXPORTER, _EXPORTED_BYTES, b"")
+        bindings = {"tls-exporter": exported} | bindings
+    certificate = session.get_peer_certificate(as_cryptography=True)
+    return TlsInfo(
+        version=version,
+        cipher=session.get_cipher_name() or "",
+        alpn=session.get_alpn_proto_negotiated().decode("ascii", "replace"),
+        peer_certificate=None
+        if certificate is None
+        else certificate.public_bytes(serialization.Encoding.DER),
+        bindings=bindings,
+    )
 
 
 def _reason(error: SSL.Error) -> str:

@@ -145,6 +145,10 @@ class XmppConfig:
     """Stanzas kept for a client that does not acknowledge them; beyond it the session waits (XEP-0198)."""
     max_unacknowledged_bytes: int = 1_048_576
     """The same in bytes."""
+    client_certificates: bool = False
+    """Clients are asked for a certificate, and may log in with one that their account has registered (SASL EXTERNAL,
+    XEP-0257). Their TLS is then done by pyOpenSSL, which costs more CPU for each message, and offers `tls-exporter`.
+    """
     max_sessions_per_account: int = 50
     """Connections of one account at the same time."""
     federation: FederationConfig = field(default_factory=FederationConfig)

@@ -72,9 +72,17 @@ class XmppFrontEnd:
 
     def doors(self) -> Sequence[Door]:
         """See `FrontEnd.doors`."""
+        asks = self._hub.config.client_certificates
         doors = [
-            Door(name="xmpp", port=5222, tls=Tls.STARTTLS),
-            Door(name="xmpp-tls", port=5223, tls=Tls.DIRECT, alpn=("xmpp-client",)),  # XEP-0368 §4
+            Door(name="xmpp", port=5222, tls=Tls.STARTTLS, asks_certificate=asks),
+            # XEP-0368 §4
+            Door(
+                name="xmpp-tls",
+                port=5223,
+                tls=Tls.DIRECT,
+                alpn=("xmpp-client",),
+                asks_certificate=asks,
+            ),
         ]
         if self._office is not None:
             alpn = ("xmpp-server",)

@@ -82,6 +82,17 @@ class LoggedIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate with which one may log in (XEP-0257 §2.1)."""
+
+    name: str
+    """What its owner calls it."""
+    der: bytes
+    manages: bool
+    """Who logged in with it may change the list of certificates."""
+
+
+@dataclass(frozen=True, slots=True)
 class Binding:
     """What a client wants of the resource that comes with its login (XEP-0386 §3.2)."""
 

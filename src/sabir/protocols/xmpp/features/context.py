@@ -29,7 +29,7 @@ from sabir.protocols.xmpp.features.caps_hash import Claim
 from sabir.protocols.xmpp.features.dialogues import Dialogues
 from sabir.protocols.xmpp.features.errands import Errands
 from sabir.protocols.xmpp.jid import Jid
-from sabir.protocols.xmpp.types import Stanza
+from sabir.protocols.xmpp.types import Certificate, Stanza
 from sabir.wire.xml import Element
 
 
@@ -127,6 +127,10 @@ class Context(Protocol):
     """The full address."""
     language: bytes
     """`xml:lang` of the stream, empty if not given."""
+    is_secure: bool
+    """TLS was on when the client logged in."""
+    certificate: Certificate | None
+    """By what it logged in, if that was a certificate (XEP-0257 §3)."""
     carbons: bool
     """The client wants copies of what its other devices send and get (XEP-0280)."""
     interested: bool

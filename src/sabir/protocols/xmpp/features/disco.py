@@ -4,7 +4,7 @@ from typing import Final
 
 from sabir.protocols.xmpp.codec import attribute
 from sabir.protocols.xmpp.errors import SERVICE_UNAVAILABLE, Refused
-from sabir.protocols.xmpp.features import extdisco, forms, mam, upload
+from sabir.protocols.xmpp.features import certificates, extdisco, forms, mam, upload
 from sabir.protocols.xmpp.features.commands import requests as commands
 from sabir.protocols.xmpp.features.commands.execution import NAMESPACE as COMMANDS
 from sabir.protocols.xmpp.features.context import Context, Iq
@@ -29,6 +29,7 @@ SERVER: Final[tuple[str, ...]] = (
     "urn:xmpp:extdisco:2",
     "urn:xmpp:ping",
     "urn:xmpp:reporting:1",
+    "urn:xmpp:saslcert:1",
     "urn:xmpp:sid:0",
     "urn:xmpp:time",
     "vcard-temp",
@@ -70,7 +71,11 @@ def info(context: Context, iq: Iq) -> None:
         identity = "<identity category='server' type='im' name='Sabir'/>"
         extra = _contacts(context)
         config = context.place.config
-        missing = {"jabber:iq:register": config.registration, extdisco.NAMESPACE: bool(config.services)}
+        missing = {
+            "jabber:iq:register": config.registration,
+            certificates.NAMESPACE: config.client_certificates,
+            extdisco.NAMESPACE: bool(config.services),
+        }
         features = tuple(feature for feature in SERVER if missing.get(feature, True))
     else:
         _check_account(context, iq)

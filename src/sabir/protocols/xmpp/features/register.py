@@ -3,11 +3,14 @@
 from typing import Final
 
 from sabir.protocols.xmpp.codec import attribute
-from sabir.protocols.xmpp.errors import BAD_REQUEST, NOT_ALLOWED, Refused
+from sabir.protocols.xmpp.errors import BAD_REQUEST, NOT_ALLOWED, ErrorType, Refused, StanzaError
 from sabir.protocols.xmpp.features.context import Context, Iq
 from sabir.wire.xml import Element, escape_text
 
 NAMESPACE: Final = "jabber:iq:register"
+_NO_PASSWORD: Final = StanzaError(
+    ErrorType.AUTH, "not-authorized", "Log in with the password to change it, not with a certificate."
+)
 
 
 def form(name: str = "") -> str:
@@ -44,6 +47,8 @@ def set_(context: Context, iq: Iq) -> None:
     if iq.payload.find("remove") is not None:
         _remove(context, iq)
         return
+    if context.certificate is not None:
+        raise Refused(_NO_PASSWORD)  # XEP-0257 §5.2: it never proved the password
     name, password = wanted(iq.payload)
     if name != context.account.name:
         raise Refused(BAD_REQUEST)

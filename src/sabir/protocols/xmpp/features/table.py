@@ -6,6 +6,7 @@ from typing import Final
 from sabir.protocols.xmpp.features import (
     blocking,
     carbons,
+    certificates,
     disco,
     extdisco,
     last,
@@ -49,6 +50,10 @@ TABLE: Final[dict[tuple[str, str], Answer]] = {
     (roster.NAMESPACE, "query"): Answer(get=roster.get, set=roster.set_),
     (disco.INFO, "query"): Answer(get=disco.info, server=True, others=True, foreign=True),
     (disco.ITEMS, "query"): Answer(get=disco.items, server=True, others=True, foreign=True),
+    (certificates.NAMESPACE, "items"): Answer(get=certificates.items, server=True),
+    (certificates.NAMESPACE, "append"): Answer(set=certificates.append, server=True),
+    (certificates.NAMESPACE, "disable"): Answer(set=certificates.disable, server=True),
+    (certificates.NAMESPACE, "revoke"): Answer(set=certificates.revoke, server=True),
     (ping.NAMESPACE, "ping"): Answer(get=ping.ping, server=True, foreign=True),
     (mam.NAMESPACE, "query"): Answer(get=mam.form, set=mam.query),
     (mam.NAMESPACE, "metadata"): Answer(get=mam.metadata),

@@ -35,7 +35,7 @@ from sabir.protocols.xmpp.features import chat, muc, presence
 from sabir.protocols.xmpp.features.context import Outcome, Place, Ticket
 from sabir.protocols.xmpp.features.pubsub import notifying
 from sabir.protocols.xmpp.jid import Jid
-from sabir.protocols.xmpp.types import Stanza
+from sabir.protocols.xmpp.types import Certificate, Stanza
 from sabir.wire.xml import escape_attribute
 
 
@@ -125,6 +125,8 @@ class Visitor:
         self.carbons: bool = False
         self.interested: bool = False
         self.knows_versions: bool = False
+        self.is_secure: bool = False
+        self.certificate: Certificate | None = None
         self.blocklist: bool = False
         self.address: bytes = escape_attribute(str(jid)).encode()
         self.address_bare: bytes = escape_attribute(str(jid.bare)).encode()

@@ -172,6 +172,8 @@ class Arrival:
         jid = Jid(account.name, place.domain, resource)
         client = Client(place, stream.hub.counters, account, jid, Link(stream.connection, stream.fail))
         client.language = stream.machine.language
+        client.is_secure = stream.connection.secure
+        client.certificate = self._logins.certificate
         stream.carry(client)
         place.services.devices.log_in(client)  # RFC 6120 §7.7.2.2: the newer client has the resource
         return client

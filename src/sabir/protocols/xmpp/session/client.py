@@ -39,7 +39,7 @@ from sabir.protocols.xmpp.machine.management import REQUEST
 from sabir.protocols.xmpp.session.link import Link
 from sabir.protocols.xmpp.session.routing import route
 from sabir.protocols.xmpp.session.waiting import Waiting
-from sabir.protocols.xmpp.types import Stanza
+from sabir.protocols.xmpp.types import Certificate, Stanza
 from sabir.wire.xml import escape_attribute
 
 MAX_KEPT: Final = 1_000
@@ -80,6 +80,8 @@ class Client:
         self.language: bytes = b""
         self.device: str = ""
         """The id of the client's installation (XEP-0388 §2.3), empty if it gave none."""
+        self.is_secure: bool = False
+        self.certificate: Certificate | None = None
         self.carbons: bool = False
         self.interested: bool = False
         self.knows_versions: bool = False

@@ -7,9 +7,11 @@ from sabir.core.model.actor import Account
 from sabir.core.services.tokens import Token
 from sabir.gateway.contract import Environment
 from sabir.protocols.xmpp.config import XmppConfig
+from sabir.protocols.xmpp.features import certificates
 from sabir.protocols.xmpp.jid import jid_of
-from sabir.protocols.xmpp.types import Authentication
+from sabir.protocols.xmpp.types import Authentication, Certificate
 from sabir.wire.sasl import credentials
+from sabir.wire.sasl.external import ExternalServer
 from sabir.wire.sasl.server import SCRAM_MECHANISMS, advertisement, server_mechanism
 from sabir.wire.sasl.tokens import TokenServer, TokenUse, token_mechanisms
 from sabir.wire.sasl.types import ScramVerifier, ServerMechanism
@@ -27,6 +29,12 @@ class Logins:
         """Its `secrets_no` then."""
         self.token: Token | None = None
         """The token by which it succeeded."""
+        self.shown: bytes = b""
+        """The certificate that the client showed (DER), empty if it has none."""
+        self.sender: str = ""
+        """Who the client says it is, in its opening."""
+        self.certificate: Certificate | None = None
+        """The certificate by which it succeeded."""
         self._config: Final = config
         self._environment: Final = environment
         self._secret: Final = secret
@@ -35,8 +43,10 @@ class Logins:
 
     def offered(self, secure: bool, bindings: Mapping[str, bytes], sender: str) -> list[str]:
         """See `Mechanisms.offered`."""
+        self.sender = sender
         known = self._known_mechanisms(sender)
-        names = [
+        names = ["EXTERNAL"] if secure and self._certified(sender) else []
+        names += [
             name
             for name in SCRAM_MECHANISMS
             if (bindings or not name.endswith("-PLUS")) and name.removesuffix("-PLUS") in known
@@ -50,6 +60,9 @@ class Logins:
     ) -> ServerMechanism | None:
         """See `Mechanisms.mechanism`."""
         self.token = None
+        self.certificate = None
+        if name == "EXTERNAL":
+            return ExternalServer(self._who)
         wanted = _STRONGEST_FIRST if name == "PLAIN" else (name.removesuffix("-PLUS"),)
         return server_mechanism(
             name,
@@ -74,6 +87,25 @@ class Logins:
         """Count a failed try."""
         now_ms = self._environment.services.clock.now_ms()
         self._environment.logins.failed(self._peer, self.tried, now_ms)
+
+    def _certified(self, name: str) -> Certificate | None:
+        """Return the certificate that the client showed, if the account of that address has registered it."""
+        jid = jid_of(name) if self.shown and name else None
+        account = None if jid is None else self._environment.services.accounts.find(jid.local)
+        if account is None:
+            return None
+        now_s = self._environment.services.clock.now_ms() // 1000
+        return certificates.find(self._environment.services.devices, account, self.shown, now_s)
+
+    def _who(self, authzid: str) -> str | None:
+        """Return the account that the certificate proves (RFC 6120 §6.3.4, XEP-0178 §2)."""
+        name = authzid or self.sender
+        jid = jid_of(name) if name else None
+        certificate = self._certified(name)
+        if jid is None or certificate is None or self._account(jid.local) is None:
+            return None
+        self.certificate = certificate
+        return jid.local
 
     def _known_mechanisms(self, sender: str) -> Collection[str]:
         """Return the SCRAM mechanisms that the account of `sender` is set up for, all if it is not known.

@@ -186,6 +186,8 @@ class Stream:
 
     def _bindings(self) -> dict[str, bytes]:
         info = self.connection.tls_info()
+        if info is not None and self.hub.config.client_certificates:
+            self._logins.shown = info.peer_certificate or b""
         return {} if info is None else {name: data for name, data in info.bindings.items() if data}
 
     # From an arrival: see `arrival.Carrier`
