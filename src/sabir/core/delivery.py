@@ -31,12 +31,19 @@ class Sessions:
     def __init__(self) -> None:
         self._of: dict[int, list[Session]] = {}
         self.all: dict[Session, None] = {}
+        self._guests = 0
+
+    def people(self) -> int:
+        """Return how many are connected, however many devices each has."""
+        return len(self._of) + self._guests
 
     def add(self, session: Session) -> None:
         """Note a session that has logged in."""
         self.all[session] = None
         if session.account is not None:
             self._of.setdefault(session.account.id, []).append(session)
+        else:
+            self._guests += 1
 
     def remove(self, session: Session) -> None:
         """Forget a session; a second call does nothing."""
@@ -47,6 +54,8 @@ class Sessions:
             own.remove(session)
             if not own:
                 del self._of[session.account.id]
+        else:
+            self._guests -= 1
 
     def of(self, account_id: int) -> list[Session]:
         """Return the sessions of an account; not to be changed."""

@@ -319,3 +319,13 @@ def test_chanserv_gives_and_takes_roles(net: Net) -> None:
     assert "Not done" in bob.send("PRIVMSG ChanServ :DEOP #lobby ada")[-1]
     assert len(bob.send("PRIVMSG ChanServ :HELP")) == 2
     assert "is the name of an account" in bob.send("PRIVMSG NickServ :INFO ada")[0]
+
+
+def test_people_of_every_protocol_are_counted(net: Net) -> None:
+    ada = net.login("ada")
+    net.world.session("bob", "phone"), net.world.session("bob", "laptop")
+
+    lines = ada.send("LUSERS")
+
+    assert lines[0].endswith(":There are 2 users and 0 invisible on 1 servers")
+    assert lines[3].endswith(":I have 1 clients and 0 servers")

@@ -112,6 +112,35 @@ def test_joining_for_good_makes_a_member_and_parting_ends_that() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("protocol", "config", "stays_member"),
+    [
+        ("xmpp", RoomConfig(), False),
+        ("xmpp", RoomConfig(members_only=True), True),
+        ("test", RoomConfig(), True),
+    ],
+)
+def test_a_part_while_another_client_stays_ends_membership_unless_that_lets_it_in(
+    protocol: str, config: RoomConfig, stays_member: bool
+) -> None:
+    world = World()
+    ada, bob, other = world.session("ada"), world.session("bob"), world.session("bob", "two")
+    other.protocol = protocol
+    room = world.join(ada, "lobby")
+    world.join(bob, "lobby", durable=True)
+    world.join(other, "lobby")
+    world.services.moderation.configure(ada, room, config, nothing, fail)
+    world.scheduler.run()
+    ada.took()
+
+    world.services.rooms.leave(bob, room, Cause.PARTED, "bye", nothing, fail)
+    world.scheduler.run()
+
+    assert (bob.actor.id in room.members) is stays_member
+    assert list(room.attendees[bob.actor.id].sessions) == [other]
+    assert not any(isinstance(each, Departed) for each in ada.took()), "the person is still there"
+
+
 def test_a_nick_in_use_or_the_name_of_another_account_is_refused() -> None:
     world = World()
     ada, bob = world.session("ada"), world.session("bob")

@@ -108,6 +108,10 @@ class Devices:
         self._scheduler = scheduler
         self._dirty: dict[int, Account] = {}
 
+    def people(self) -> int:
+        """Return how many are connected by any protocol."""
+        return self._sessions.people()
+
     def log_in(self, session: Session) -> None:
         """Take a session in: it gets events from now on.
 

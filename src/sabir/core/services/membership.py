@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from sabir.core.directory import member_row
+from sabir.core.directory import Directory, member_row
+from sabir.core.errors import Refusal
 from sabir.core.log import Log
 from sabir.core.model.actor import Actor
 from sabir.core.model.changes import SpanRow, StateRow
 from sabir.core.model.conversation import Attendee, Conversation, Member, Membership, Role
 from sabir.core.model.event import Kind
 from sabir.core.model.state import MemberChanged, encode_state
-from sabir.core.names import skeleton
+from sabir.core.names import fold, is_nick, skeleton
 from sabir.core.ports import Session
 
 
@@ -46,6 +47,36 @@ def end_membership(
     event = log.enter_state(conversation, actor.id, nick, Kind.MEMBER, encode_state(entry))
     if member.since:
         log.change(span_row(conversation, member, event.position))
+
+
+def is_parting(session: Session, conversation: Conversation, attendee: Attendee, member: Member) -> bool:
+    """Return whether a part ends the membership of somebody who joined for good (DATAMODEL 1.7b).
+
+    Not while another session of that protocol stays: there, to be in the room is to belong to it. One of another
+    protocol only attends, and goes on doing so, unless only membership lets it in.
+    """
+    if member.membership is not Membership.JOIN:
+        return False
+    if any(other.protocol == session.protocol for other in attendee.entered):
+        return False
+    lets_in = conversation.config.members_only and member.role is Role.NONE
+    return not (attendee.entered and lets_in)
+
+
+def check_namesake(directory: Directory, actor: Actor, nick: str) -> Refusal | None:
+    """Refuse what is no nick, or the account name of somebody else, or looks like it."""
+    if not is_nick(nick):
+        return Refusal.NICK_INVALID
+    namesake = directory.account(fold(nick)) or directory.account(skeleton(nick))
+    if namesake is not None and namesake.actor is not actor:
+        return Refusal.NICK_IN_USE
+    return None
+
+
+def revive(directory: Directory, conversation: Conversation) -> None:
+    """Undo the end of a room."""
+    conversation.set_destroyed(False)
+    directory.rooms[fold(conversation.name)] = conversation
 
 
 def span_row(conversation: Conversation, member: Member, to_position: int) -> SpanRow:

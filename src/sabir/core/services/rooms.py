@@ -43,16 +43,19 @@ from sabir.core.model.signals import (
     Whispered,
 )
 from sabir.core.model.state import Created, encode_state
-from sabir.core.names import fold, is_nick, is_room_name, skeleton
+from sabir.core.names import fold, is_room_name, skeleton
 from sabir.core.pace import Pace
 from sabir.core.policy import PolicyConfig
 from sabir.core.ports import Session
 from sabir.core.services.membership import (
     begin_membership,
+    check_namesake,
     end_membership,
+    is_parting,
     put_back,
     put_session_back,
     rename,
+    revive,
     take_out,
     take_session_out,
 )
@@ -206,9 +209,13 @@ class Rooms:
             log.undo(lambda: put_session_back(conversation, attendee, session))
             if gone:
                 take_out(conversation, attendee)
-                member = conversation.members.get(session.actor.id)
-                if cause is Cause.PARTED and member is not None and member.membership is Membership.JOIN:
-                    end_membership(log, conversation, member, attendee.nick, reason, member.role)
+            member = conversation.members.get(session.actor.id)
+            if (
+                cause is Cause.PARTED
+                and member is not None
+                and is_parting(session, conversation, attendee, member)
+            ):
+                end_membership(log, conversation, member, attendee.nick, reason, member.role)
             left.append((attendee, gone))
             log.undo(left.clear)
             return None
@@ -390,7 +397,7 @@ class Rooms:
         """Make a room no longer exist, while an item forms; its log stays until it is erased."""
         conversation.set_destroyed(True)
         self._directory.rooms.pop(fold(conversation.name), None)
-        log.undo(lambda: _revive(self._directory, conversation))
+        log.undo(lambda: revive(self._directory, conversation))
         log.change(conversation_row(conversation))
 
     def deliver(self, conversation: Conversation, event: Event) -> None:
@@ -418,7 +425,11 @@ class Rooms:
                 return Refusal.ROOM_UNKNOWN
             if not self._config.create_rooms or actor.account_id is None:
                 return Refusal.ROOM_CREATION_DENIED
-            denied = self._check_namesake(actor, nick) or self._check_count(actor) or self.may_own(actor)
+            denied = (
+                check_namesake(self._directory, actor, nick)
+                or self._check_count(actor)
+                or self.may_own(actor)
+            )
             if denied is not None:
                 return denied  # before there is a room that nobody would be in
             result = self._create(log, name, actor, nick)
@@ -499,20 +510,7 @@ class Rooms:
             return Refusal.NICK_IN_USE
         if conversation.reserved.get(plain, actor.id) != actor.id and skeleton(actor.name) != plain:
             return Refusal.NICK_IN_USE  # one's own name is one's own everywhere
-        return self._check_namesake(actor, nick)
-
-    def _check_namesake(self, actor: Actor, nick: str) -> Refusal | None:
-        if not is_nick(nick):
-            return Refusal.NICK_INVALID
-        namesake = self._directory.account(fold(nick)) or self._directory.account(skeleton(nick))
-        if namesake is not None and namesake.actor is not actor:
-            return Refusal.NICK_IN_USE
-        return None
-
-
-def _revive(directory: Directory, conversation: Conversation) -> None:
-    conversation.set_destroyed(False)
-    directory.rooms[fold(conversation.name)] = conversation
+        return check_namesake(self._directory, actor, nick)
 
 
 def _ignore(*outcome: object) -> None:

@@ -26,9 +26,10 @@ from sabir.storage.config import StorageConfig
 from sabir.storage.sqlite import connections, reading
 from sabir.storage.sqlite.checkpoints import Checkpoints
 from sabir.storage.sqlite.erasing import Erasing
-from sabir.storage.sqlite.indexing import Indexing
+from sabir.storage.sqlite.indexing import Indexing, transaction
 from sabir.storage.sqlite.rows import insert
 from sabir.storage.sqlite.statements import STORED, text_of
+from sabir.storage.sqlite.sweeping import sweep
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,9 @@ QUIET_S: Final = 0.002
 """A pause between batches in which work on the index would only be in the way of the next."""
 RETRY_S: Final = 1.0
 """After a reader was in the way of emptying the journal."""
+SWEEP_S: Final = 86_400.0
+"""How often rows that are long gone are looked for; again after `SWEEP_MORE_S` where there were many."""
+SWEEP_MORE_S: Final = 60.0
 FLUSH_S: Final = 0.1
 """With `storage.sync = "interval"`: how often the journal is flushed."""
 
@@ -92,6 +96,7 @@ class Writer:
         self._unflushed_since = 0.0
         self._careful = True
         self._erasing_due = 0.0
+        self._sweep_due = 0.0
         self._erasing.open(self._open())
         self._thread = threading.Thread(target=self._run, name="sabir-writer", daemon=True)
         self._thread.start()
@@ -231,6 +236,8 @@ class Writer:
             if self._may_finish_erasing():
                 self._finish_erasing(connection)
             self._checkpoints.run(connection)
+            if time.monotonic() >= self._sweep_due:
+                self._sweep(connection)
             if self._indexing.owes(connection, appended):
                 self._be_quick(connection)
                 self._indexing.keep_up(connection)
@@ -238,6 +245,11 @@ class Writer:
             self._background_failed(error)
         if self._unflushed_since and time.monotonic() - self._unflushed_since >= FLUSH_S:
             self._flush()
+
+    def _sweep(self, connection: sqlite3.Connection) -> None:
+        with transaction(connection):
+            more = sweep(connection, int(time.time() * 1000))
+        self._sweep_due = time.monotonic() + (SWEEP_MORE_S if more else SWEEP_S)
 
     def _has_work(self) -> bool:
         connection = self._connection

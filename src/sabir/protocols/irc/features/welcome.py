@@ -93,7 +93,7 @@ def lusers(client: Client, line: Line, reply: Reply) -> None:
 
 def _show_lusers(client: Client, reply: Reply) -> None:
     network = client.network
-    people = len(network.clients)
+    people = network.services.devices.people()
     channels = len(network.services.directory.rooms)
     connections = sum(map(len, network.clients.values()))
     reply.numeric("251", "", f"There are {people} users and 0 invisible on 1 servers")
