@@ -385,6 +385,11 @@ def test_devices_that_want_to_know_are_told_and_no_others(server: XmppServer) ->
         assert event is not None
         assert event.elements()[0].elements()[0].get("id") == "one"
         assert payload_of(event.elements()[0]).child_text("title") == "Air"
+        addresses = message.find("addresses", "http://jabber.org/protocol/address")
+        assert addresses is not None
+        assert [(each.get("type"), each.get("jid")) for each in addresses.elements()] == [
+            ("replyto", juliet.jid)
+        ]
     assert events(nurse) == events(deaf) == []
 
 
@@ -490,7 +495,9 @@ def test_a_stranger_subscribes_to_an_open_node_and_hears_what_is_published(serve
     assert subscription.get("subscription") == "subscribed"
     assert [each.elements()[0].get("id") for each in events(nurse)] == ["one"]
     publish(juliet, "blog", SONG, "two")
-    assert [each.elements()[0].get("id") for each in events(nurse)] == ["two"]
+    (message,) = nurse.hear()
+    assert "id='two'" in message.serialise()
+    assert juliet.jid not in message.serialise()  # XEP-0163 §4.3.1: not without a presence subscription
     own = nurse.ask(f"<pubsub xmlns='{PUBSUB}'><subscriptions/></pubsub>", to=JULIET)
     assert [each.get("node") for each in own.elements()[0].elements()[0].elements()] == ["blog"]
     listed = juliet.ask(f"<pubsub xmlns='{OWNER}'><subscriptions node='blog'/></pubsub>")

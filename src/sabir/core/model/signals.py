@@ -269,13 +269,15 @@ class Announced:
 class NodeChanged:
     """Something happened at a pubsub node that the session may read; whether it is interested is its own to know.
 
-    `items` are (id, payload). `wanted`: it has subscribed to the node itself. `last`: no news, but what was
-    published last, at `at_ms`. `cache` keeps what was rendered for other receivers.
+    `items` are (id, payload); `resource` names the device that published them, if known. `wanted`: it has subscribed to
+    the node itself. `last`: no news, but what was published last, at `at_ms`. `cache` keeps what was rendered for
+    other receivers.
     """
 
     node: Node
     what: NodeEvent
     items: tuple[tuple[str, bytes], ...] = ()
+    resource: str = ""
     wanted: bool = False
     last: bool = False
     at_ms: int = 0

@@ -153,10 +153,11 @@ class Pubsub:
         edits: Sequence[Edit],
         then: Callable[[], None],
         refused: Callable[[Refusal], None],
+        resource: str = "",
     ) -> None:
         """Edit nodes of `owner`, all or nothing; `then` is called once it is durable, after the readers were told.
 
-        Only `owner` may, but for subscriptions of one's own.
+        Only `owner` may, but for subscriptions of one's own. `resource` names the device that does.
         """
         told: list[Told] = []
         changed: list[Shelf] = []
@@ -187,7 +188,7 @@ class Pubsub:
             for shelf in changed:
                 self._shelves.finish(shelf)
             for node, what, items, forced in told:
-                self._tell(node, what, items, forced=forced)
+                self._tell(node, what, items, resource, forced=forced)
             for observer in self.observers:
                 observer(owner, by, edits)
             then()
@@ -315,14 +316,20 @@ class Pubsub:
     # Telling
 
     def _tell(
-        self, node: Node, what: NodeEvent, items: tuple[tuple[str, bytes], ...], *, forced: bool
+        self,
+        node: Node,
+        what: NodeEvent,
+        items: tuple[tuple[str, bytes], ...],
+        resource: str,
+        *,
+        forced: bool,
     ) -> None:
         if not _is_told(node.config, what, forced=forced):
             return
-        told = NodeChanged(node, what, items)
+        told = NodeChanged(node, what, items, resource)
         for outlet in self.outlets:
             outlet(told)
-        wanted = NodeChanged(node, what, items, wanted=True, cache=told.cache)
+        wanted = NodeChanged(node, what, items, resource, wanted=True, cache=told.cache)
         explicit = self._subscribed_sessions(node)
         for session in explicit:
             session.signal(wanted)

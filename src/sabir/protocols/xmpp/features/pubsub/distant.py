@@ -4,6 +4,7 @@ Kept are the devices of contacts elsewhere who may see somebody's presence and s
 told of; those who subscribed to a node are known by the node itself.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from sabir.core.model.actor import Account, Actor
@@ -102,5 +103,5 @@ class DistantReaders:
                 continue
             jid = parse_jid(key)
             if jid not in told and pubsub.may_read(node, accounts.remote(PROTOCOL, name)):
-                stanza = notifying.message(self._place, signal, key)
+                stanza = notifying.message(self._place, replace(signal, wanted=True), key)
                 self._place.abroad.send(self._place.domain, jid.domain, stanza)

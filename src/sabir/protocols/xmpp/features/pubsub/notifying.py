@@ -15,6 +15,8 @@ from sabir.wire.xml import escape_attribute
 
 _TO: Final = b"<message to='"
 _CACHED: Final = "xmpp"
+_CACHED_NAMED: Final = "xmpp, with the device"
+_ADDRESSES: Final = "http://jabber.org/protocol/address"
 
 
 def show(context: Context, signal: NodeChanged) -> None:
@@ -28,9 +30,12 @@ def message(place: Place, signal: NodeChanged, to: str) -> bytes:
 
 
 def _tail_of(place: Place, signal: NodeChanged) -> bytes:
-    tail = signal.cache.get(_CACHED)
+    # XEP-0163 §4.3.1: the device that published is for those who see the presence, not for any subscriber
+    resource = "" if signal.wanted else signal.resource
+    key = _CACHED_NAMED if resource else _CACHED
+    tail = signal.cache.get(key)
     if tail is None:
-        tail = signal.cache[_CACHED] = _tail(place, signal)
+        tail = signal.cache[key] = _tail(place, signal, resource)
     return tail
 
 
@@ -43,13 +48,15 @@ def show_last(context: Context, items: Iterable[tuple[Node, ItemRow]]) -> None:
         )
 
 
-def _tail(place: Place, signal: NodeChanged) -> bytes:
+def _tail(place: Place, signal: NodeChanged, resource: str) -> bytes:
     node, config = signal.node, signal.node.config
-    # XEP-0163 §4.3.1: from the bare address of the owner
     sender = address_of(place, node.owner.name)
     type_ = " type='headline'" if config.headline else ""
     id_ = place.services.log.new_id().hex()
     start = f"'{attribute('from', sender)}{type_} id='{id_}'><event xmlns='{EVENT}'>{_event(signal)}</event>"
+    if resource:
+        device = attribute("jid", f"{sender}/{resource}")
+        start += f"<addresses xmlns='{_ADDRESSES}'><address type='replyto'{device}/></addresses>"
     late = delay(place.domain, signal.at_ms) if signal.last else b""
     return start.encode() + late + b"</message>"
 

@@ -120,4 +120,4 @@ def run(
             then()
 
     refused = refused_by(context, iq, ticket, owner, edits[0].name)
-    context.place.services.pubsub.edit(context.actor, owner, edits, done, refused)
+    context.place.services.pubsub.edit(context.actor, owner, edits, done, refused, context.jid.resource)
