@@ -53,7 +53,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
         subprocess.Popen([*SABIR, "serve", *flags], stdout=out, stderr=out) as process,
     ):
         try:
-            told = _ready(process, ready, log)
+            told = wait_until_ready(process, ready, log)
             ports = {name: listener["port"] for name, listener in told["listeners"].items()}
             yield RunningServer(told["domain"], data, next(data.rglob("certificate.pem")), ports)
         finally:
@@ -63,7 +63,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
     assert "Traceback" not in log.read_text(), log.read_text()
 
 
-def _ready(process: subprocess.Popen[bytes], ready: Path, log: Path) -> Any:
+def wait_until_ready(process: subprocess.Popen[bytes], ready: Path, log: Path) -> Any:
+    """Return what the server writes once it is ready."""
     for _ in range(_TRIES):
         if ready.exists():
             return json.loads(ready.read_text())
