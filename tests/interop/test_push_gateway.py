@@ -57,7 +57,9 @@ def test_a_device_that_is_away_is_woken_by_its_service_until_that_does_not_know_
             phone = Client(running, "juliet", "phone")
             await phone.begin()
             fields = {"FORM_TYPE": OPTIONS} | device.options(f"{endpoint.url}/up")
-            shown = "".join([f"<field var='{var}'><value>{text}</value></field>" for var, text in fields.items()])
+            shown = "".join(
+                [f"<field var='{var}'><value>{text}</value></field>" for var, text in fields.items()]
+            )
             iq = phone.make_iq_set()
             iq.append(
                 ElementTree.fromstring(
