@@ -126,6 +126,9 @@ class Driver(Protocol):
     async def say_in_thread(self, where: Where, thread: str, text: str) -> None:
         """Write a message of a thread."""
 
+    async def share(self, where: Where, url: str) -> None:
+        """Share a file that is on the web."""
+
     async def reply(self, where: Where, target: str, text: str) -> None:
         """Answer a message."""
 

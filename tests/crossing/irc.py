@@ -365,6 +365,9 @@ class IrcDriver:
     async def say_in_thread(self, where: Where, thread: str, text: str) -> None:
         raise NotImplementedError("there are no threads")
 
+    async def share(self, where: Where, url: str) -> None:
+        raise NotImplementedError("a link is all there is, and that is text")
+
     async def reply(self, where: Where, target: str, text: str) -> None:
         await self._write(where, text, text, {"+reply": self._ids[where][target]})
 

@@ -51,6 +51,7 @@ Expected = tuple[Observation | InPieces, ...]
 NOTHING: Final[Expected] = ()
 
 LONG: Final = " ".join([f"word{number}" for number in range(400)])
+PICTURE: Final = "https://upload.example/abc/cat.png"
 LINES: Final = "one\ntwo\n\nthree"
 
 
@@ -175,6 +176,14 @@ async def _mention(scene: Scene) -> None:
 
 async def _say_in_thread(scene: Scene) -> None:
     await scene.writer.say_in_thread(scene.where, "plans", "what about cats")
+
+
+async def _share(scene: Scene) -> None:
+    await scene.writer.share(scene.where, PICTURE)
+
+
+async def _say_link(scene: Scene) -> None:
+    await scene.writer.say(scene.where, PICTURE)
 
 
 async def _say_strongly(scene: Scene) -> None:
@@ -346,6 +355,14 @@ ROWS: Final = (
         {"xmpp": (Said(WRITER, "what about cats", thread="plans"),)},
         beyond=frozenset(("irc", PLAIN)),
     ),
+    Row(
+        "file",
+        _share,
+        (Said(WRITER, f"cat.png {PICTURE}"),),
+        {"xmpp": (Said(WRITER, PICTURE, file=PICTURE),)},
+        beyond=frozenset(("irc", PLAIN)),
+    ),
+    Row("link", _say_link, (Said(WRITER, PICTURE),)),
     Row("bold", _say_strongly, (Said(WRITER, "this is *really* it"),)),
     Row(
         "notice",

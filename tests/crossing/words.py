@@ -25,6 +25,8 @@ class Said:
     notice: bool = False
     mentions: tuple[str, ...] = ()
     thread: str = ""
+    file: str = ""
+    """The URL of a file that it shares."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ FORWARD: Final = "{urn:xmpp:forward:0}"
 MAM: Final = "{urn:xmpp:mam:2}"
 MARKERS: Final = "{urn:xmpp:chat-markers:0}"
 MENTIONS: Final = "{urn:xmpp:mentions:0}"
+OOB: Final = "{jabber:x:oob}"
 OCCUPANT: Final = "{urn:xmpp:occupant-id:0}"
 MODERATE: Final = "{urn:xmpp:message-moderate:1}"
 MUC_USER: Final = "{http://jabber.org/protocol/muc#user}"
@@ -120,7 +121,8 @@ class Reader:
             self._texts[where, one] = text
         notice = message.get("type") == "headline"
         thread = message.findtext(f"{CLIENT}thread") or ""
-        return Said(author, text, target, emote, notice, self._mentions(where, message), thread)
+        file = message.findtext(f"{OOB}x/{OOB}url") or ""
+        return Said(author, text, target, emote, notice, self._mentions(where, message), thread, file)
 
     def _mentions(self, where: Where, message: ET.Element) -> tuple[str, ...]:
         body = message.findtext(f"{CLIENT}body") or ""
@@ -292,6 +294,15 @@ class XmppDriver:
 
     async def say_in_thread(self, where: Where, thread: str, text: str) -> None:
         await self._write(where, text, text, f"<thread>{thread}</thread>")
+
+    async def share(self, where: Where, url: str) -> None:
+        shared = f"<x xmlns='jabber:x:oob'><url>{escape(url)}</url></x>"
+        shared += (
+            "<file-sharing xmlns='urn:xmpp:sfs:0' disposition='inline'><file xmlns='urn:xmpp:file:metadata:0'>"
+            "<media-type>image/png</media-type><name>cat.png</name></file><sources>"
+            f"<url-data xmlns='http://jabber.org/protocol/url-data' target={quoteattr(url)}/></sources></file-sharing>"
+        )
+        await self._write(where, url, url, shared)
 
     async def reply(self, where: Where, target: str, text: str) -> None:
         # XEP-0461 §3.1: the quote is for clients that know no replies, and is marked as such.

@@ -13,7 +13,7 @@ from tests.support.loop import LoadedStore
 
 from sabir.core.ports import PageQuery
 from sabir.storage.config import StorageConfig
-from sabir.storage.sqlite import connections, runs, snapshots
+from sabir.storage.sqlite import connections, pages, runs, snapshots
 from sabir.storage.sqlite.indexing import Indexing
 
 
@@ -164,3 +164,40 @@ def test_a_conversation_over_many_pages_is_read_from_both_ends(
                         expected = chronicle.page(query)
                         assert ([event.seq for event in page.events], page.complete) == expected
     place.close()
+
+
+def test_a_position_is_found_without_reading_what_is_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorten_runs(monkeypatch)
+    chronicle = Chronicle(LoadedStore(tmp_path / "data"))
+    for _ in range(60):
+        chronicle.post(21)
+    place = tmp_path / "data" / connections.FILE_NAME
+    chronicle.opened.close()
+    connection = connections.open_writer(place, StorageConfig())
+    recent = snapshots.Recent(connection)
+    indexing = Indexing(recent.counters, recent.segments, recent.latest)
+    indexing.open(connection)
+    indexing.seal()
+    while indexing.has_work(connection):
+        indexing.step()
+    read: list[bytes] = []
+    split = pages.split
+    monkeypatch.setattr(pages, "split", lambda page, size: read.append(page) or split(page, size))  # type: ignore[func-returns-value]
+
+    found: dict[int, list[int]] = {}
+    for position in (1, 30, 58):
+        read.clear()
+        wanted = pages.Range(0, 1 << 40, 1 << 1, position)
+        found[position] = [
+            seq
+            for run in runs.all_runs(connection)
+            for seq in runs.find(connection, run.run, [21], wanted, 1000, newest=False)
+        ]
+        if position == 58:
+            assert len(read) <= len(runs.all_runs(connection)) + 1
+
+    connection.close()
+    seqs = [event.seq for event in chronicle.events]
+    assert found == {position: seqs[position - 1 :] for position in (1, 30, 58)}

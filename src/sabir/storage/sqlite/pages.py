@@ -30,6 +30,7 @@ SIZES: Final = (25, 16)
 
 conversation_entry: Final = struct.Struct(">QQQB").pack
 conversation_key: Final = struct.Struct(">QQ").pack
+position_key: Final = struct.Struct(">Q").pack
 native_entry: Final = struct.Struct(">8sQ").pack
 _actor: Final = struct.Struct(">Q").pack
 

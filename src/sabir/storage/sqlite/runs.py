@@ -55,6 +55,21 @@ _FORWARDS: Final = text_of(
         )
     ).order_by(_page.first)
 )
+_AT_POSITION: Final = (
+    text_of(
+        sa.select(_page.first)
+        .where(
+            _page.run == _run,
+            _page.part == _CONVERSATION,
+            _page.first >= sa.bindparam("low"),
+            _page.first < sa.bindparam("high"),
+            sa.func.substr(_page.first, sa.literal_column("17"), sa.literal_column("8"))
+            <= sa.bindparam("position"),
+        )
+        .order_by(_page.first.desc())
+    )
+    + " LIMIT 1"
+)
 _NATIVES: Final = text_of(
     sa.select(_page.entries)
     .where(
@@ -86,6 +101,8 @@ def find(
     page = b""
     for conversation_id in sorted(conversation_ids):
         low = pages.conversation_key(conversation_id, wanted.after_seq + 1)
+        if wanted.from_position and not newest:
+            low = max(low, _page_with(connection, run, conversation_id, wanted.from_position))
         high = pages.conversation_key(conversation_id, wanted.before_seq)
         enough = len(found) + limit
         # Conversations are neighbours in a page, so that the last one read often has the next too.
@@ -98,6 +115,16 @@ def find(
                 break
     found.sort(reverse=newest)
     return found[:limit]
+
+
+def _page_with(connection: sqlite3.Connection, run: int, conversation_id: int, position: int) -> bytes:
+    """Return where the page begins that has a position of a conversation, if any: what is before it is below that.
+
+    Positions ascend with log numbers, so the first entries of pages say enough; no page is read.
+    """
+    low, high = pages.conversation_key(conversation_id, 0), pages.conversation_key(conversation_id + 1, 0)
+    row = connection.execute(_AT_POSITION, (run, low, high, pages.position_key(position))).fetchone()
+    return low if row is None else bytes(row[0][: len(low)])
 
 
 def _pages(
