@@ -336,6 +336,48 @@ def test_what_was_missed_waits_in_the_archive_only(server: XmppServer) -> None:
     assert [each for each in heard if each.name == "message"] == []
 
 
+@pytest.mark.spec("XEP-0386 §3.2")
+def test_the_client_is_told_where_its_archive_begins_and_ends(server: XmppServer) -> None:
+    empty, _ = Caller(server).log_in("romeo", bind())
+    juliet = server.log_in("juliet")
+    for body in ("one", "two", "three"):
+        juliet.say(f"<message to='romeo@localhost' type='chat'><body>{body}</body></message>")
+
+    success, _ = Caller(server).log_in("romeo", bind())
+
+    ends = []
+    for each in (empty, success):
+        bound = each.find("bound", BIND2)
+        assert bound is not None
+        metadata = bound.find("metadata", "urn:xmpp:mam:2")
+        assert metadata is not None
+        ends.append({end.name: end.get("id") for end in metadata.elements()})
+    first, *_, last = server_ids(server)
+    assert ends == [{}, {"start": first, "end": last}]
+
+
+def server_ids(server: XmppServer) -> list[str]:
+    """Return the ids of what is in romeo's archive."""
+    caller = Caller(server)
+    caller.log_in("romeo", bind())
+    heard = caller.say("<iq type='set' id='m'><query xmlns='urn:xmpp:mam:2'/></iq>")
+    results = [each.find("result", "urn:xmpp:mam:2") for each in heard]
+    return [each.get("id") or "" for each in results if each is not None]
+
+
+def test_an_account_that_is_disabled_meanwhile_does_not_get_in(server: XmppServer) -> None:
+    romeo = server.services.accounts.find("romeo")
+    assert romeo is not None
+    caller = Caller(server)
+    caller.session.receive(authenticate("PLAIN", plain("romeo"), bind()).encode())
+    server.services.accounts.set_state(romeo, AccountState.DISABLED, lambda: None, lambda refusal: None)
+
+    heard = caller.hear()
+
+    assert condition(heard[0]) == "not-authorized"
+    assert server.services.devices.of(romeo) == []
+
+
 def test_a_client_too_many_is_told_and_may_try_again(tmp_path: Path) -> None:
     for server in server_in(tmp_path, "romeo", config=XmppConfig(max_sessions_per_account=1)):
         first = Caller(server)

@@ -7,6 +7,7 @@ live delivery, and a message whose body is gone as a tombstone (XEP-0424 §4).
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from sabir.core.model.actor import Account
 from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import Event, Kind
 from sabir.core.ports import Page, PageQuery
@@ -174,13 +175,23 @@ def form(context: Context, iq: Iq) -> None:
     context.reply(iq.stanza, f"<query xmlns='{NAMESPACE}'>{shown}</query>")
 
 
-def write_metadata(context: Context, iq: Iq, first: Page, last: Page) -> None:
-    """Answer a request for where an archive begins and ends (XEP-0313 §5)."""
+def encode_metadata(first: Page, last: Page) -> str:
+    """Return where an archive begins and ends (XEP-0313 §5)."""
     ends = ""
     if first.events and last.events:
         for name, event in (("start", first.events[0]), ("end", last.events[-1])):
             ends += f"<{name} id='{stanza_id_of(event.event_id)}' timestamp='{timestamp(event.at_ms)}'/>"
-    context.reply(iq.stanza, f"<metadata xmlns='{NAMESPACE}'>{ends}</metadata>")
+    return f"<metadata xmlns='{NAMESPACE}'>{ends}</metadata>"
+
+
+def describe(history: History, account: Account, then: Callable[[str], None]) -> None:
+    """Say where the archive of an account begins and ends, later or at once."""
+
+    def with_first(first: Page) -> None:
+        newest = PageQuery(limit=1, newest=True, kinds=KINDS)
+        history.mailbox(account, newest, lambda last: then(encode_metadata(first, last)))
+
+    history.mailbox(account, PageQuery(limit=1, kinds=KINDS), with_first)
 
 
 def deferred(context: Context, iq: Iq, effect: Callable[[], None]) -> None:
@@ -236,13 +247,8 @@ def _query(context: Context, iq: Iq, asked: Query) -> None:
 
 def metadata(context: Context, iq: Iq) -> None:
     """Say where the client's own archive begins and ends."""
-    history, account = context.place.services.history, context.account
-
-    def with_first(first: Page) -> None:
-        newest = PageQuery(limit=1, newest=True, kinds=KINDS)
-        history.mailbox(account, newest, lambda last: write_metadata(context, iq, first, last))
-
-    history.mailbox(account, PageQuery(limit=1, kinds=KINDS), with_first)
+    history = context.place.services.history
+    describe(history, context.account, lambda described: context.reply(iq.stanza, described))
 
 
 def preferences(context: Context, iq: Iq) -> None:

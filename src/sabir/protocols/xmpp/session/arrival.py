@@ -11,6 +11,7 @@ from sabir.core.model.actor import Account
 from sabir.core.services.tokens import Token, Use
 from sabir.net.connection import Connection
 from sabir.protocols.xmpp.errors import JID_MALFORMED, ErrorType, StanzaError, StreamCondition, StreamError
+from sabir.protocols.xmpp.features.mam import describe
 from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, prepare_resource
 from sabir.protocols.xmpp.machine import Machine, Management
 from sabir.protocols.xmpp.machine.management import encode_failed
@@ -73,6 +74,8 @@ class Arrival:
         self._tasks: list[str] = []
         """What the client is to do before it is let in."""
         self._salt: bytes = b""
+        self._in_turn: bool = False
+        """The machine waits for what is done now, and is asked for more afterwards."""
 
     # As in RFC 6120 §6 and §7
 
@@ -136,9 +139,7 @@ class Arrival:
         self._take_over(client, management, request, found)
 
     def _find_again(self, request: ResumeRequested, found: Resumed, lost: Callable[[], None]) -> None:
-        if not self._stream.connection.closing:
-            self._find(request, found, lost)
-            self._stream.receive(b"")
+        self._do(lambda: self._find(request, found, lost))
 
     def _take_over(
         self, client: Client, management: Management, request: ResumeRequested, found: Resumed
@@ -190,7 +191,9 @@ class Arrival:
             return
         self._proven, self._asked = account, event.asked
         self._tasks = [] if self._logins.token is not None else self._missing(account, event.asked.upgrades)
+        self._in_turn = True
         self._go_on(account)
+        self._in_turn = False
 
     def _go_on(self, account: Account) -> None:
         """Give the client its next task, or let it in."""
@@ -224,14 +227,18 @@ class Arrival:
             mechanism,
             to_bytes(from_salted(salted, mechanism, self._salt, DEFAULT_ITERATIONS)),
             self._logins.proven_at,
-            lambda: self._later(lambda: self._go_on(account)),
-            lambda refusal: self._later(lambda: self._refuse(refusal)),
+            lambda: self._do(lambda: self._go_on(account)),
+            lambda refusal: self._do(lambda: self._refuse(refusal)),
         )
 
-    def _later(self, then: Callable[[], None]) -> None:
-        """Do what follows on a commit, and read on."""
-        if not self._stream.connection.closing:
+    def _do(self, then: Callable[[], None]) -> None:
+        """Do something of a login by XEP-0388; if that is not in the turn in which it was asked for, read on then."""
+        if self._in_turn:
             then()
+        elif not self._stream.connection.closing:
+            self._in_turn = True
+            then()
+            self._in_turn = False
             self._stream.receive(b"")
 
     def _settle_tokens(self, account: Account, asked: Authentication) -> None:
@@ -244,21 +251,12 @@ class Arrival:
             forget=asked.token is not None and asked.token.forget,
             wanted=asked.wanted_token,
         )
-        at_once = [True]
-
-        def go_on(then: Callable[[], None]) -> None:
-            if at_once:
-                then()
-            else:
-                self._later(then)
-
         self._stream.hub.environment.services.tokens.settle(
             account,
             use,
-            lambda token: go_on(lambda: self._let_in(account, asked, token)),
-            lambda refusal: go_on(lambda: self._refuse(refusal)),
+            lambda token: self._do(lambda: self._let_in(account, asked, token)),
+            lambda refusal: self._do(lambda: self._refuse(refusal)),
         )
-        at_once.clear()
 
     def _refuse(self, refusal: Refusal) -> None:
         # RFC 6120 §6.5.10, §6.5.11
@@ -289,7 +287,25 @@ class Arrival:
         if asked.bind is None:
             machine.succeed(Jid(account.name, stream.hub.place.domain, ""), results, now_ms)
             return
-        resource = self._resource(account, asked.device, asked.bind.tag)
+        binding = asked.bind
+        # XEP-0386 §3.2: where the archive ends as the resource is bound; what comes later is shown live.
+        describe(
+            stream.hub.environment.services.history,
+            account,
+            lambda archive: self._do(lambda: self._bind_now(account, asked, binding, results, archive)),
+        )
+
+    def _bind_now(
+        self, account: Account, asked: Authentication, binding: Binding, results: str, archive: str
+    ) -> None:
+        stream = self._stream
+        machine, now_ms = stream.machine, stream.connection.now_ms
+        accounts = stream.hub.environment.services.accounts
+        if accounts.may_log_in(account) is not None or account.secrets_no != self._logins.proven_at:
+            self.account = None
+            self._refuse(Refusal.LOGIN_FAILED)
+            return
+        resource = self._resource(account, asked.device, binding.tag)
         if self._has_too_many(account, resource):
             self.account = None
             machine.refuse("temporary-auth-failure", _TOO_MANY.text)  # RFC 6120 §6.5.11
@@ -297,7 +313,7 @@ class Arrival:
         client = self._enter(account, resource)
         client.device = asked.device
         self._replace_earlier(client)
-        results += encode_bound(self._set_up(client, asked.bind))
+        results += encode_bound(self._set_up(client, binding) + archive)
         machine.succeed(client.jid, results, now_ms)
         stream.flush()
 

@@ -71,7 +71,12 @@ def metadata(context: Context, iq: Iq, room: Conversation) -> None:
 
     def with_first(first: Page) -> None:
         newest = PageQuery(limit=1, newest=True, kinds=KINDS)
-        history.page(room, context.actor, newest, lambda last: mam.write_metadata(context, iq, first, last))
+        history.page(
+            room,
+            context.actor,
+            newest,
+            lambda last: context.reply(iq.stanza, mam.encode_metadata(first, last)),
+        )
 
     _check(history.page(room, context.actor, PageQuery(limit=1, kinds=KINDS), with_first))
 
