@@ -164,6 +164,7 @@ class HttpSession:
     def closed(self, reason: str) -> None:
         """Tell the page that its client is gone."""
         self._queue.clear()
+        self._machine.forget()
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.is_over = True
@@ -171,6 +172,7 @@ class HttpSession:
                 exchange.sink.broken()
             if exchange.when_gone is not None:
                 exchange.when_gone()
+            exchange.forget()
 
     # From a page: see `web.Carrier`
 
@@ -261,6 +263,7 @@ class HttpSession:
             self._flush()
             return
         exchange.is_over = True
+        exchange.forget()
         self._exchange = None
         self._holds_body = False
         self._go_on()
@@ -327,6 +330,7 @@ class HttpSession:
         self._switched = True
         carrier = self._connection
         carrier.put(self._machine.drain())
+        self._machine.forget()
         made = WebSocketConnection(
             carrier,
             exchange.peer,

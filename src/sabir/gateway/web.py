@@ -97,6 +97,11 @@ class Exchange:
         self._carrier: Final = carrier
         self._headers: tuple[tuple[str, str], ...] = ()
 
+    def forget(self) -> None:
+        """Let go of those who waited: breaks cycles, so that memory is freed at once."""
+        self.sink = None
+        self.when_gone = self.when_room = None
+
     def add_headers(self, headers: tuple[tuple[str, str], ...]) -> None:
         """Add header fields to whatever will be the answer."""
         self._headers += headers

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 
 import pytest
 from tests.unit.gateway.website import hear_out, website
@@ -8,6 +9,7 @@ from sabir.admin.health import Probes, pages
 from sabir.gateway.config import HttpConfig
 from sabir.gateway.http import is_loopback
 from sabir.gateway.web import Exchange, Page
+from sabir.wire.http.machine import Machine
 from sabir.wire.http.types import HttpResponse
 
 
@@ -319,5 +321,30 @@ def test_other_web_sites_may_use_the_pages_that_say_so() -> None:
             assert "Access-Control-Allow-Origin: *\r\n" in await server.get("/open")
             assert (await server.ask(ask.format("/closed"))).startswith("HTTP/1.1 405 ")
             assert "Access-Control" not in await server.get("/closed")
+
+    run(main())
+
+
+def test_a_connection_that_is_gone_leaves_nothing_for_the_collector() -> None:
+    def machines() -> int:
+        return sum(isinstance(each, Machine) for each in gc.get_objects())
+
+    async def main() -> None:
+        async with website(*Watched().pages) as server:
+            gc.collect()
+            before = machines()
+            gc.disable()
+            try:
+                await server.get("/healthz")
+                _, writer = await server.connect()
+                writer.write(b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+                while server.front_end.counters.connections < 2 or machines() == before:
+                    await asyncio.sleep(0)
+                writer.transport.abort()
+                while any(traffic.live for traffic in server.gateway.traffic.values()):
+                    await asyncio.sleep(0)
+                assert machines() == before
+            finally:
+                gc.enable()
 
     run(main())

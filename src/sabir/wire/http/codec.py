@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import httptools
 
@@ -49,9 +49,9 @@ class Decoder:
                 collected here.
         """
         self._limits: Final = limits
-        self._plan: Final = plan
-        self._expects_continue: Final = expects_continue
-        self._parser: Final = httptools.HttpRequestParser(self)
+        self._plan: Callable[[HttpRequest], BodyPlan] | None = plan
+        self._expects_continue: Callable[[], None] | None = expects_continue
+        self._parser: Any = httptools.HttpRequestParser(self)
         self._events: list[Event] = []
         self._target = b""
         self._headers: dict[str, str] = {}
@@ -97,6 +97,10 @@ class Decoder:
             self._break_off(self.error)
         events, self._events = self._events, []
         return events
+
+    def forget(self) -> None:
+        """Let go of everything: nothing is fed any more. Breaks cycles, so that memory is freed at once."""
+        self._parser = self._plan = self._expects_continue = None
 
     def give_up(self, status: int, what: str) -> list[Event]:
         """Note that the peer took too long; return what follows from it."""
@@ -164,6 +168,7 @@ class Decoder:
             # RFC 9110 §10.1.1: from a client of HTTP/1.0 the expectation is ignored.
             expects_continue=version == "1.1" and self._headers.get("expect", "").lower() == "100-continue",
         )
+        assert self._plan is not None  # nothing is parsed after `forget`
         plan = self._plan(self._request)
         self._max_bytes = plan.max_bytes
         length = self._headers.get("content-length", "0")
@@ -173,7 +178,7 @@ class Decoder:
         self.in_pieces = plan.in_pieces
         if self.in_pieces:
             self._events.append(self._request)
-        elif self._request.expects_continue:
+        elif self._request.expects_continue and self._expects_continue is not None:
             self._expects_continue()
 
     def on_body(self, body: bytes) -> None:

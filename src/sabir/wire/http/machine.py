@@ -116,6 +116,11 @@ class Machine:
         self.is_over = True
         return self._decoder.rest
 
+    def forget(self) -> None:
+        """Let go of everything: the connection is gone, or another's."""
+        self.is_over = True
+        self._decoder.forget()
+
     @property
     def is_answering(self) -> bool:
         """Whether pieces of a response are still to come."""
