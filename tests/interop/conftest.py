@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 PASSWORD: Final = "correct horse"
-ACCOUNTS: Final = ("romeo", "juliet", "nurse", "mercutio")
+ACCOUNTS: Final = ("romeo", "juliet", "nurse", "mercutio", "benvolio", "paris", "tybalt", "rosaline")
 
 _TRIES: Final = 300
 _TRY_S: Final = 0.1

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Accessing plugins through:Deprec
 
 TIMEOUT_S = 60
 OLD, NEW = "eu.siacs.conversations.axolotl", "urn:xmpp:omemo:2"
+# People of their own: what is left for their devices is for no other test.
 SECRET = "Wherefore art thou Romeo?"
 
 
@@ -142,27 +143,29 @@ def test_a_message_for_somebody_offline_is_decrypted_after_the_login(
         hers, his = Memory(), Memory()
         resource = f"device{time.monotonic_ns()}"
         async with asyncio.timeout(TIMEOUT_S):
-            juliet = Secretive(running, "juliet", resource, hers)
-            await ready(juliet)
-            address = juliet.boundjid.bare
-            await juliet.disconnect()
-            romeo = Secretive(running, "romeo", resource, his)
-            await ready(romeo)
+            rosaline = Secretive(running, "rosaline", resource, hers)
+            await ready(rosaline)
+            address = rosaline.boundjid.bare
+            await rosaline.disconnect()
+            benvolio = Secretive(running, "benvolio", resource, his)
+            await ready(benvolio)
 
-            await romeo.say_secretly(namespace, address, SECRET)
-            await romeo.plugin["xep_0030"].get_info(jid=romeo.boundjid.bare)  # answered after it is stored
+            await benvolio.say_secretly(namespace, address, SECRET)
+            await benvolio.plugin["xep_0030"].get_info(
+                jid=benvolio.boundjid.bare
+            )  # answered after it is stored
 
-            juliet = Secretive(running, "juliet", resource, hers)
-            await ready(juliet)
-            heard = await juliet.next_message(secret_from(romeo))
+            rosaline = Secretive(running, "rosaline", resource, hers)
+            await ready(rosaline)
+            heard = await rosaline.next_message(secret_from(benvolio))
             assert SECRET not in ElementTree.tostring(heard.xml, encoding="unicode")
             assert heard["delay"]["stamp"]
-            assert await juliet.read_secret(heard) == SECRET
+            assert await rosaline.read_secret(heard) == SECRET
 
-            await juliet.say_secretly(namespace, romeo.boundjid.bare, "By the orchard wall.")
-            answer = await romeo.next_message(secret_from(juliet))
-            assert await romeo.read_secret(answer) == "By the orchard wall."
-            await asyncio.gather(romeo.disconnect(), juliet.disconnect())
+            await rosaline.say_secretly(namespace, benvolio.boundjid.bare, "By the orchard wall.")
+            answer = await benvolio.next_message(secret_from(rosaline))
+            assert await benvolio.read_secret(answer) == "By the orchard wall."
+            await asyncio.gather(benvolio.disconnect(), rosaline.disconnect())
 
     asyncio.run(main())
 
@@ -173,25 +176,25 @@ def test_a_second_device_reads_what_is_sent_after_its_keys_are_known_and_finds_i
 ) -> None:
     async def main() -> None:
         async with asyncio.timeout(TIMEOUT_S):
-            nurse = Secretive(running, "nurse", "home", Memory())
-            await ready(nurse)
-            mercutio, phone = (Secretive(running, "mercutio", name, Memory()) for name in ("street", "phone"))
-            await ready(mercutio)
-            await nurse.say_secretly(OLD, mercutio.boundjid.bare, "one")
-            assert await mercutio.read_secret(await mercutio.next_message(secret_from(nurse))) == "one"
+            paris = Secretive(running, "paris", "home", Memory())
+            await ready(paris)
+            tybalt, phone = (Secretive(running, "tybalt", name, Memory()) for name in ("street", "phone"))
+            await ready(tybalt)
+            await paris.say_secretly(OLD, tybalt.boundjid.bare, "one")
+            assert await tybalt.read_secret(await tybalt.next_message(secret_from(paris))) == "one"
             await ready(phone)
 
             # The new device is told by a notification of the node to which the library subscribed.
-            manager = await nurse.omemo.get_session_manager()
-            while len(await manager.get_device_information(mercutio.boundjid.bare)) < 2:
-                await asyncio.wait_for(nurse.messages.get(), TIMEOUT_S)
-            await nurse.say_secretly(OLD, mercutio.boundjid.bare, "two")
+            manager = await paris.omemo.get_session_manager()
+            while len(await manager.get_device_information(tybalt.boundjid.bare)) < 2:
+                await asyncio.wait_for(paris.messages.get(), TIMEOUT_S)
+            await paris.say_secretly(OLD, tybalt.boundjid.bare, "two")
 
-            for device in (mercutio, phone):
-                assert await device.read_secret(await device.next_message(secret_from(nurse))) == "two"
-            page = await phone.plugin["xep_0313"].retrieve(with_jid=nurse.boundjid.bare, iterator=False)
+            for device in (tybalt, phone):
+                assert await device.read_secret(await device.next_message(secret_from(paris))) == "two"
+            page = await phone.plugin["xep_0313"].retrieve(with_jid=paris.boundjid.bare, iterator=False)
             kept = [each["mam_result"]["forwarded"]["stanza"] for each in page["mam"]["results"]]
             assert len([each for each in kept if is_secret(each)]) >= 2
-            await asyncio.gather(nurse.disconnect(), mercutio.disconnect(), phone.disconnect())
+            await asyncio.gather(paris.disconnect(), tybalt.disconnect(), phone.disconnect())
 
     asyncio.run(main())
