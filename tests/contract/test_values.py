@@ -222,3 +222,23 @@ def test_reports_are_listed_newest_first_until_they_are_closed(place: Place, chr
     rows[1].gone = True
     chronicle.change(rows[1])
     assert [row.at_ms for row in chronicle.opened.store.reports(0)] == [2, 0]
+
+
+def test_people_are_found_by_what_is_kept_for_them(place: Place, chronicle: Chronicle) -> None:
+    for account_id, value in ((1, b"card: ada"), (2, b"card: bob"), (3, b"card: carol")):
+        chronicle.change(
+            DataRow(account_id=account_id, conversation_id=0, type="card", value=value),
+            DataRow(account_id=account_id, conversation_id=0, type="other", value=b"card: nobody"),
+        )
+    gone = DataRow(account_id=2, conversation_id=0, type="card", value=b"")
+    gone.gone = True
+    chronicle.change(gone)
+    store, loop = chronicle.opened.store, chronicle.opened.loop
+    found: list[list[int]] = []
+
+    store.scan_data("card", lambda account_id, value: True, 10, found.append)
+    store.scan_data("card", lambda account_id, value: b"carol" in value, 10, found.append)
+    store.scan_data("card", lambda account_id, value: True, 1, found.append)
+    loop.run()
+
+    assert sorted(found) == [[1], [1, 3], [3]]

@@ -332,6 +332,15 @@ class LogStore(Protocol):
         """Return a value of account_data."""
         ...
 
+    def scan_data(
+        self, type: str, take: Callable[[int, bytes], bool], limit: int, then: Callable[[list[int]], None]
+    ) -> None:
+        """Find accounts by their value of a type, then call `then` on the core's thread.
+
+        `take` is called with account id and value on another thread, until it has said yes `limit` times.
+        """
+        ...
+
     def data_types(self, account_id: int) -> list[str]:
         """Return the types of the values of account_data that concern no conversation."""
         ...

@@ -247,6 +247,11 @@ class FakeStore:
         """See `core.ports.LogStore`."""
         return self.values.get((account_id, conversation_id, type)) or None
 
+    def scan_data(
+        self, type: str, take: Callable[[int, bytes], bool], limit: int, then: Callable[[list[int]], None]
+    ) -> None:
+        then([])
+
     def data_types(self, account_id: int) -> list[str]:
         return []
 

@@ -14,10 +14,11 @@ from typing import Final
 from sabir.core.directory import Directory
 from sabir.core.errors import Refusal
 from sabir.core.log import Log
-from sabir.core.model.actor import Account, Actor
+from sabir.core.model.actor import Account, AccountState, Actor
 from sabir.core.model.content import NullPart
 from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import CORE, ENCRYPTED, Event, Kind
+from sabir.core.model.ids import AccountId
 from sabir.core.model.plain import plain_text
 from sabir.core.model.state import TopicChanged, decode_state
 from sabir.core.pace import Pace
@@ -100,6 +101,28 @@ class Search:
         refusal = self._pace.take(account.actor.id)
         if refusal is None:
             self._find(text, self._history.own(account, query, conversation), then)
+        return refusal
+
+    def accounts(
+        self,
+        actor: Actor,
+        type: str,
+        take: Callable[[int, bytes], bool],
+        limit: int,
+        then: Callable[[list[Account]], None],
+    ) -> Refusal | None:
+        """Find people by what is kept for them under `type`, e.g. their cards; returns why that may not be now.
+
+        `take` says whether a value is wanted; it is called on another thread, and must not touch the core.
+        """
+        refusal = self._pace.take(actor.id)
+        if refusal is None:
+
+            def found(ids: list[int]) -> None:
+                accounts = [self._directory.accounts.get(AccountId(each)) for each in ids]
+                then([each for each in accounts if each is not None and each.state is AccountState.ACTIVE])
+
+            self._store.scan_data(type, take, limit, found)
         return refusal
 
     def _find(self, text: str, query: PageQuery, then: Callable[[Page], None]) -> None:

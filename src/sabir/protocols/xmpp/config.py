@@ -154,6 +154,8 @@ class XmppConfig:
     federation: FederationConfig = field(default_factory=FederationConfig)
     """Other servers."""
 
+    user_search: bool = False
+    """Everybody with an account can find the accounts that have a card, by name and what the card says (XEP-0055)."""
     services: tuple[ExternalService, ...] = ()
     """Services for calls, told to clients (XEP-0215). For each: `type` (`stun`, `turn`, `turns`...), `host`, and if
     need be `port`, `transport` (`udp` or `tcp`), `name`, and for TURN either the `secret` that the TURN server shares

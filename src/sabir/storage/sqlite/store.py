@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from typing import Final, TypeVar
 
 import sqlalchemy as sa
@@ -73,6 +74,15 @@ _DATA_TYPES: Final = text_of(
         _data.gone == sa.literal_column("0"),
     )
     .order_by(_data.type)
+)
+_DATA_OF_TYPE: Final = text_of(
+    sa.select(_data.account_id, _data.value)
+    .where(
+        _data.conversation_id == sa.literal_column("0"),
+        _data.type == sa.bindparam("type"),
+        _data.gone == sa.literal_column("0"),
+    )
+    .order_by(_data.account_id)
 )
 _DATA_SIZE: Final = text_of(
     sa.select(sa.func.count(), sa.func.total(sa.func.length(_data.value))).where(
@@ -223,6 +233,17 @@ class SqliteStore:
         """See `LogStore.data`."""
         row = self._connection.execute(_DATA, (account_id, conversation_id, type)).fetchone()
         return None if row is None else bytes(row[0])
+
+    def scan_data(
+        self, type: str, take: Callable[[int, bytes], bool], limit: int, then: Callable[[list[int]], None]
+    ) -> None:
+        """See `LogStore.scan_data`."""
+
+        def read(connection: sqlite3.Connection) -> list[int]:
+            rows = connection.execute(_DATA_OF_TYPE, (type,))
+            return list(islice((account for account, value in rows if take(account, bytes(value))), limit))
+
+        self._read(read, then)
 
     def data_types(self, account_id: int) -> list[str]:
         """See `LogStore.data_types`."""

@@ -4,7 +4,7 @@ from typing import Final
 
 from sabir.protocols.xmpp.codec import attribute
 from sabir.protocols.xmpp.errors import SERVICE_UNAVAILABLE, Refused
-from sabir.protocols.xmpp.features import certificates, extdisco, forms, mam, upload
+from sabir.protocols.xmpp.features import certificates, extdisco, forms, mam, people, upload
 from sabir.protocols.xmpp.features.commands import requests as commands
 from sabir.protocols.xmpp.features.commands.execution import NAMESPACE as COMMANDS
 from sabir.protocols.xmpp.features.context import Context, Iq
@@ -21,6 +21,7 @@ SERVER: Final[tuple[str, ...]] = (
     ITEMS,
     "jabber:iq:last",
     "jabber:iq:register",
+    "jabber:iq:search",
     "jabber:iq:version",
     "msgoffline",
     "urn:xmpp:blocking",
@@ -75,8 +76,11 @@ def info(context: Context, iq: Iq) -> None:
             "jabber:iq:register": config.registration,
             certificates.NAMESPACE: config.client_certificates,
             extdisco.NAMESPACE: bool(config.services),
+            people.NAMESPACE: config.user_search,
         }
         features = tuple(feature for feature in SERVER if missing.get(feature, True))
+        if config.user_search:
+            identity += "<identity category='directory' type='user' name='People'/>"
     else:
         _check_account(context, iq)
         identity = "<identity category='account' type='registered'/>" + discovering.IDENTITY

@@ -1,6 +1,6 @@
 """Data forms (XEP-0004): reading what a client submits, and writing what it is shown."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from sabir.protocols.xmpp.errors import NOT_ACCEPTABLE, Refused
@@ -74,6 +74,26 @@ def write(kind: str, form_type: str, fields: Iterable[Field], title: str = "", i
                 f"<option label='{escape_attribute(label)}'><value>{escape_text(value)}</value></option>"
             )
         parts.append(f"{field.extra}</field>")
+    parts.append("</x>")
+    return "".join(parts)
+
+
+def table(form_type: str, columns: Sequence[Field], rows: Iterable[Sequence[str]]) -> str:
+    """Return a form with several results, each with a value for each column (XEP-0004 §3.4)."""
+    parts = [
+        f"<x xmlns='{NAMESPACE}' type='result'>"
+        f"<field var='{FORM_TYPE}' type='hidden'><value>{escape_text(form_type)}</value></field><reported>"
+    ]
+    for each in columns:
+        name, label = escape_attribute(each.name), escape_attribute(each.label)
+        parts.append(f"<field var='{name}' type='{each.type}' label='{label}'/>")
+    parts.append("</reported>")
+    for row in rows:
+        parts.append("<item>")
+        for each, value in zip(columns, row, strict=True):
+            name = escape_attribute(each.name)
+            parts.append(f"<field var='{name}'><value>{escape_text(value)}</value></field>")
+        parts.append("</item>")
     parts.append("</x>")
     return "".join(parts)
 
