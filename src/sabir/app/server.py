@@ -120,7 +120,7 @@ class Server:
             discard=disk.delete,
         )
         self._certificates = self._load_certificates()
-        admission = Admission(settings.net, settings.limits)
+        admission = Admission(settings.net, settings.limits, settings.http.trusted_proxies)
         gateway = self._gateway = Gateway(runtime.wheel, settings.limits)
         meter = CommitMeter(time.perf_counter)
         services.log.meter = meter

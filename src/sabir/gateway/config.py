@@ -15,7 +15,7 @@ class HttpConfig:
 
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks of proxies, such as `127.0.0.1`, whose `X-Forwarded-For` and `X-Forwarded-Proto`
-    are believed."""
+    are believed. Limits per address do not count for connections from there."""
 
     allowed_origins: tuple[str, ...] = ("*",)
     """Web pages that may open web sockets, by origin, such as `https://chat.example.org`; `*` = any."""

@@ -5,6 +5,16 @@ from sabir.net.config import LimitsConfig, NetConfig, TlsConfig
 from sabir.net.limits import KeyedBuckets, LoginLimits, Rate, TokenBucket, peer_key
 
 
+def test_a_proxy_may_connect_for_as_many_as_there_are() -> None:
+    admission = Admission(
+        NetConfig(max_connections=5, max_connections_per_peer=2), LimitsConfig(), ("10.0.0.0/8", "::1")
+    )
+
+    assert [admission.admit("10.1.2.3", 0) for _ in range(4)] == [""] * 4
+    assert admission.admit("192.0.2.1", 0) == ""
+    assert admission.admit("::1", 0) == "too many connections"
+
+
 def test_a_bucket_allows_its_burst_and_then_its_rate() -> None:
     bucket = TokenBucket(Rate(per_s=2, burst=3), now_ms=0)
 
