@@ -49,8 +49,8 @@ class Directory:
         """Servers to which something waited once, by transport and domain."""
         self.contacts: dict[AccountId, dict[ActorId, Contact]] = {}
         self.blocks: dict[AccountId, dict[str, None]] = {}
-        self.promised_names: dict[str, bytes] = {}
-        """Names that an account may be made with by one voucher only, by its digest."""
+        self.promised_names: dict[str, tuple[bytes, int]] = {}
+        """Names that an account may be made with by one voucher only: its digest, and until when."""
         self.last_account_id = 0
         self.last_actor_id = 0
         self.last_conversation_id = 0

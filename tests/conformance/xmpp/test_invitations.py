@@ -157,6 +157,20 @@ def test_an_account_is_kept_for_a_guest_under_its_name(server: XmppServer) -> No
     assert taken == [Refusal.ACCOUNT_EXISTS]  # XEP-0401 §6.2: the name is reserved
 
 
+@pytest.mark.spec("XEP-0401 §6.2")
+def test_a_name_is_kept_no_longer_than_the_invitation_is_good(server: XmppServer) -> None:
+    operators_invitation(server, name="mercutio", days=1)
+    server.loop.advance(DAY_MS)
+    again = operators_invitation(server, name="mercutio")
+    made: list[object] = []
+
+    server.services.accounts.create("mercutio", "pw", made.append, made.append)
+    server.loop.run()
+
+    assert made == [Refusal.ACCOUNT_EXISTS]
+    assert register(server, again, "mercutio").get("type") == "result"
+
+
 @pytest.mark.spec("XEP-0401 §5.4")
 def test_without_a_name_the_guest_chooses(server: XmppServer) -> None:
     _, fields = account_invitation(server)

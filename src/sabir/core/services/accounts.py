@@ -121,8 +121,8 @@ class Accounts:
                 return Refusal.NAME_INVALID
             if directory.account(name) is not None:
                 return Refusal.ACCOUNT_EXISTS
-            promised_by = directory.promised_names.get(name)
-            if promised_by is not None and (promise is None or promise.digest != promised_by):
+            promised_by, until_ms = directory.promised_names.get(name, (b"", 0))
+            if until_ms > log.now_ms and (promise is None or promise.digest != promised_by):
                 return Refusal.ACCOUNT_EXISTS
             broken = None if promise is None else promise.check()
             if broken is not None:

@@ -109,7 +109,8 @@ class Vouchers:
                 return Refusal.BAD_REQUEST
             if name and (not NAME.match(name) or name in RESERVED):
                 return Refusal.NAME_INVALID
-            if self._directory.account(name) is not None or name in self._directory.promised_names:
+            _, until_ms = self._directory.promised_names.get(name, (b"", 0))
+            if self._directory.account(name) is not None or until_ms > log.now_ms:
                 return Refusal.ACCOUNT_EXISTS
             given = sum(
                 each.account_id == row.account_id and each.expires_ms > log.now_ms
@@ -232,11 +233,11 @@ class Vouchers:
     def _add(self, row: VoucherRow) -> None:
         self._rows[row.digest] = row
         if row.name:
-            self._directory.promised_names[row.name] = row.digest
+            self._directory.promised_names[row.name] = (row.digest, row.expires_ms)
 
     def _remove(self, row: VoucherRow) -> None:
         del self._rows[row.digest]
-        if row.name:
+        if row.name and self._directory.promised_names.get(row.name, (b"", 0))[0] == row.digest:
             del self._directory.promised_names[row.name]
 
     def _copy(self, row: VoucherRow) -> VoucherRow:
