@@ -160,3 +160,18 @@ def test_a_damaged_index_is_made_anew(place: Place, chronicle: Chronicle) -> Non
 
     assert index(chronicle).seq == 0
     assert found(chronicle, "turtle", PageQuery(conversation_id=ROOM)) == ([], True)
+
+
+def test_a_store_that_cannot_index_works_without(
+    place: Place, chronicle: Chronicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said(chronicle, ROOM, "turtle")
+    chronicle.opened.close()
+    (place.directory / "search.db").unlink()
+    place.forget()
+    monkeypatch.setattr("sabir.storage.sqlite.texts._TABLES", ("CREATE VIRTUAL TABLE words USING fts99(x)",))
+
+    chronicle.attach(place.open())
+
+    assert chronicle.opened.store.texts is None
+    chronicle.post(ROOM, b"still here")

@@ -177,7 +177,7 @@ class SqliteStore:
         snapshot = snapshots.snapshot(self._connection, recent)
         self._indexing = Indexing(recent.counters, recent.segments, recent.latest)
         if self._config.search:
-            self.texts = self._texts = Texts(self._path, self._config, self._answer_later, self._owe)
+            self.texts = self._texts = self._open_texts()
         self._writer = Writer(
             self._path,
             self._config,
@@ -341,6 +341,14 @@ class SqliteStore:
     def _answered(self, then: Callable[[_Answer], None], answer: _Answer) -> None:
         self.owed -= 1
         then(answer)
+
+    def _open_texts(self) -> Texts | None:
+        """Open the full-text index; where that fails (a SQLite without FTS5), only searching is lost."""
+        try:
+            return Texts(self._path, self._config, self._answer_later, self._owe)
+        except sqlite3.Error as error:
+            log.warning("no full-text search", extra={"error": str(error)})
+            return None
 
     def _owe(self) -> None:
         self.owed += 1
