@@ -3,12 +3,13 @@
 from typing import Final
 
 from sabir.core.errors import Refusal
+from sabir.core.model.actor import Actor
 from sabir.core.model.conversation import Conversation, Role
 from sabir.core.model.signals import Invited
 from sabir.protocols.xmpp.codec import element_of
 from sabir.protocols.xmpp.errors import BAD_REQUEST, ITEM_NOT_FOUND, stanza_error_for
 from sabir.protocols.xmpp.features import forms
-from sabir.protocols.xmpp.features.context import Context
+from sabir.protocols.xmpp.features.context import Context, Place
 from sabir.protocols.xmpp.features.muc import registering
 from sabir.protocols.xmpp.features.muc.names import (
     USER,
@@ -18,6 +19,7 @@ from sabir.protocols.xmpp.features.muc.names import (
     room_address,
     sender,
 )
+from sabir.protocols.xmpp.jid import jid_of
 from sabir.protocols.xmpp.types import Stanza
 from sabir.wire.xml import Element, escape_attribute, escape_text
 
@@ -51,23 +53,41 @@ def take(context: Context, stanza: Stanza, room: Conversation) -> None:
 def _invite(context: Context, stanza: Stanza, room: Conversation, invite: Element) -> None:
     name = account_name_of(context.place, invite.get("to") or "")
     account = None if name is None else context.place.services.accounts.find(name)
-    if account is None:
+    reason = invite.child_text("reason") or ""
+    target = account.actor if account is not None else _elsewhere(context, invite.get("to") or "")
+    if target is None:
         context.refuse(stanza, ITEM_NOT_FOUND)  # XEP-0045 §7.8.2
         return
     ticket = context.begin()
+
+    def done() -> None:
+        if account is None:
+            place = context.place
+            signal = Invited(room, context.actor, reason, room.config.key)
+            message = _invitation(place, signal, target.name)
+            place.abroad.send(place.rooms_domain, target.name.rpartition("@")[2], message)
+        ticket.finish()
+
     context.place.services.invitations.invite(
-        context.session,
-        room,
-        account.actor,
-        invite.child_text("reason") or "",
-        ticket.finish,
-        refused(context, stanza, ticket),
+        context.session, room, target, reason, done, refused(context, stanza, ticket)
     )
+
+
+def _elsewhere(context: Context, address: str) -> Actor | None:
+    """Return whom an address of another server stands for, None if it is none that can be reached."""
+    jid, place = jid_of(address), context.place
+    if jid is None or not jid.local or place.is_ours(jid.domain) or place.abroad.refusal(jid.domain):
+        return None
+    return place.services.accounts.remote("xmpp", str(jid.bare))
 
 
 def show(context: Context, signal: Invited) -> None:
     """Show an invitation, in the form of the room and in the one of XEP-0249 that every client knows."""
-    place, room = context.place, signal.conversation
+    context.send(_invitation(context.place, signal, str(context.jid)))
+
+
+def _invitation(place: Place, signal: Invited, to: str) -> bytes:
+    room = signal.conversation
     by = escape_attribute(real_address(place, signal.by) or signal.by.name)
     reason = f"<reason>{escape_text(signal.reason)}</reason>" if signal.reason else ""
     password = f"<password>{escape_text(signal.key)}</password>" if signal.key else ""
@@ -76,11 +96,11 @@ def show(context: Context, signal: Invited) -> None:
         attributes += f" reason='{escape_attribute(signal.reason)}'"
     if signal.key:
         attributes += f" password='{escape_attribute(signal.key)}'"
-    context.send(
-        f"<message to='{escape_attribute(str(context.jid))}'{sender(place, room, '')}>"
+    return (
+        f"<message to='{escape_attribute(to)}'{sender(place, room, '')}>"
         f"<x xmlns='{USER}'><invite from='{by}'>{reason}</invite>{password}</x>"
-        f"<x xmlns='{CONFERENCE}'{attributes}/></message>".encode()
-    )
+        f"<x xmlns='{CONFERENCE}'{attributes}/></message>"
+    ).encode()
 
 
 def _decline(context: Context, stanza: Stanza, room: Conversation, decline: Element) -> None:
