@@ -213,7 +213,8 @@ class Net:
         self.loop.soon(lambda: self._connect(caller, call))
 
     def _connect(self, caller: str, call: Call) -> None:
-        domain = call.domain.removeprefix("rooms.")
+        known = [each for each in self.servers if f".{call.domain}".endswith(f".{each}")]
+        domain = known[0] if known else call.domain
         server = self.servers.get(domain)
         if server is None and self.answering is not None:
             self.answering(call)

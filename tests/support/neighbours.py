@@ -245,6 +245,8 @@ class Sabir:
         self.port = 0
         self.server_port = 0
         self.direct_port = 0
+        self.irc_port = 0
+        self.component_port = 0
         self.settings: list[str] = []
         self.hosts: dict[str, str] = {}
         self._folder = folder
@@ -289,6 +291,7 @@ class Sabir:
         self.irc_port = listeners["irc"]["port"]
         self.server_port = listeners["xmpp-s2s"]["port"]
         self.direct_port = listeners["xmpp-s2s-tls"]["port"]
+        self.component_port = listeners.get("xmpp-component", {}).get("port", 0)
         for domain in (self.domain, f"rooms.{self.domain}"):
             self._names.records[f"_xmpp-server._tcp.{domain}"] = [(0, 0, self.server_port, "localhost")]
 

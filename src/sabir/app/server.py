@@ -196,7 +196,7 @@ class Server:
                         port=0 if self._ports == "auto" else door.port,
                         tls=door.tls,
                         alpn=door.alpn,
-                        mutual=door.servers or door.asks_certificate,
+                        mutual=(door.servers or door.asks_certificate) and door.tls is not Tls.NONE,
                     )
                     listener = Listener(
                         endpoint,

@@ -151,6 +151,9 @@ class XmppConfig:
     """
     max_sessions_per_account: int = 50
     """Connections of one account at the same time."""
+    components: dict[str, Secret] = field(default_factory=dict)
+    """Services of others on this machine that are components (XEP-0114), by their domain, with the secret that each
+    shares with this server: `{ "irc.example.org" = "..." }`. They connect to port 5347 over loopback."""
     federation: FederationConfig = field(default_factory=FederationConfig)
     """Other servers."""
 

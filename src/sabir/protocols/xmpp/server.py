@@ -30,6 +30,8 @@ WEBSOCKET_PATHS: Final = ("/xmpp-websocket", "/ws")
 
 log = logging.getLogger(__name__)
 
+COMPONENT: Final = "xmpp-component"
+
 
 class XmppFrontEnd:
     """See `gateway.contract.FrontEnd`."""
@@ -67,7 +69,8 @@ class XmppFrontEnd:
             place, with_sender=environment.push_sender
         )
         self._office: Office | None = None
-        if is_enabled(config, environment.domain):
+        self._federates: Final = is_enabled(config, environment.domain)
+        if self._federates or config.components:
             self._office = Office(links, place, environment, self.counters, secrets.token_bytes, bind(log))
 
     def doors(self) -> Sequence[Door]:
@@ -84,7 +87,9 @@ class XmppFrontEnd:
                 asks_certificate=asks,
             ),
         ]
-        if self._office is not None:
+        if self._hub.config.components:
+            doors.append(Door(name=COMPONENT, port=5347, tls=Tls.NONE, servers=True))
+        if self._federates:
             alpn = ("xmpp-server",)
             doors += (
                 Door(name="xmpp-s2s", port=5269, tls=Tls.STARTTLS, servers=True),
@@ -95,6 +100,8 @@ class XmppFrontEnd:
     def connect(self, connection: Connection, door: Door) -> Handler:
         """See `FrontEnd.connect`."""
         if self._office is not None and door.servers:
+            if door.name == COMPONENT:
+                return self._office.component(connection)
             return self._office.incoming(connection)
         return Stream(self._hub, connection)
 

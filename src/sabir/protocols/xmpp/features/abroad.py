@@ -15,6 +15,9 @@ class Abroad(Protocol):
     def refusal(self, domain: str) -> StanzaError | None:
         """Return why nothing can be sent to a domain, None if it can be tried."""
 
+    def services(self) -> list[str]:
+        """Return the domains of the components that are there."""
+
     def is_slow(self, local: str, remote: str) -> bool:
         """Return whether what is sent from a domain of ours to another one only piles up."""
 
@@ -33,6 +36,10 @@ class Nowhere:
     def refusal(self, domain: str) -> StanzaError | None:
         """See `Abroad.refusal`."""
         return REMOTE_SERVER_NOT_FOUND
+
+    def services(self) -> list[str]:
+        """See `Abroad.services`."""
+        return []
 
     def is_slow(self, local: str, remote: str) -> bool:
         """See `Abroad.is_slow`."""

@@ -103,6 +103,7 @@ def items(context: Context, iq: Iq) -> None:
         if place.waker is not None:
             listed += f"<item{attribute('jid', place.push_domain)} name='Push'/>"
         listed += upload.item(place)
+        listed += "".join([f"<item{attribute('jid', domain)}/>" for domain in place.abroad.services()])
     elif node:
         discovering.items(context, iq, node)
         return

@@ -11,12 +11,13 @@ from sabir.core.model.presence import Availability, Presence
 from sabir.gateway.contract import Counters
 from sabir.gateway.turnstile import Turnstile
 from sabir.protocols.xmpp import accept
-from sabir.protocols.xmpp.codec import attribute, element_of
+from sabir.protocols.xmpp.codec import attribute, element_of, encode_error_reply
 from sabir.protocols.xmpp.errors import (
     BAD_REQUEST,
     FORBIDDEN,
     SERVICE_UNAVAILABLE,
     Refused,
+    StanzaError,
     stanza_error_for,
 )
 from sabir.protocols.xmpp.features import capabilities, caps_hash, chat, muc, onboarding, presence
@@ -130,9 +131,15 @@ class Arrivals:
         self._staying.pop((visitor.local, visitor.jid), None)
 
     def _forward(self, stanza: Stanza, sender: Jid, to: Jid) -> None:
-        """Pass a stanza on between a component and another server."""
-        if (self._serves(to.domain) and self._serves(sender.domain) is False) or self._serves(sender.domain):
-            self._place.abroad.send(sender.domain, to.domain, _whole(stanza, to, sender))
+        """Pass a stanza on between a component and another server, or another component."""
+        place = self._place
+
+        def bounce(error: StanzaError) -> None:
+            if stanza.type not in (b"error", b"result"):
+                place.abroad.send(to.domain, sender.domain, encode_error_reply(stanza, error, str(sender)))
+
+        if self._serves(to.domain) or self._serves(sender.domain):
+            place.abroad.send(sender.domain, to.domain, _whole(stanza, to, sender), bounce)
 
     # To rooms
 

@@ -4,10 +4,11 @@ A link is idle until something is to be sent; then a server is called, and what 
 the stream carries the pair it goes out; if none can be had, whoever sent it is told, and the next try waits longer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from sabir.base.log import BoundLogger
+from sabir.base.secret import Secret
 from sabir.core.ports import Clock, Scheduler
 from sabir.net.connection import Connection, Handler
 from sabir.net.dialer import Call
@@ -15,6 +16,7 @@ from sabir.protocols.xmpp.config import FederationConfig
 from sabir.protocols.xmpp.errors import (
     REMOTE_SERVER_NOT_FOUND,
     REMOTE_SERVER_TIMEOUT,
+    SERVICE_UNAVAILABLE,
     ErrorType,
     StanzaError,
 )
@@ -118,14 +120,15 @@ class Links:
         *,
         enabled: bool,
         serves: Callable[[str], bool],
+        secrets: Mapping[str, Secret],
     ) -> None:
         self.config: Final = config
         self.serves: Final = serves
         """Says whether a domain is one of ours."""
         self.components: Final[dict[str, Carrier]] = {}
         """Those that are connected, by domain."""
-        self.component_domains: Final[set[str]] = set()
-        """All that may connect."""
+        self.secrets: Final = secrets
+        """All components that may connect, with their secrets."""
         self.watchers: Final[list[Watcher]] = []
         self.call: Callable[[Call], None] | None = None
         """Calls another server."""
@@ -141,11 +144,15 @@ class Links:
 
     def refusal(self, domain: str) -> StanzaError | None:
         """See `Abroad.refusal`."""
-        if domain in self.component_domains:
-            return None if domain in self.components else REMOTE_SERVER_NOT_FOUND
+        if domain in self.secrets:
+            return None if domain in self.components else SERVICE_UNAVAILABLE
         if not self._enabled or self.serves(domain):
             return REMOTE_SERVER_NOT_FOUND
         return None if admits(self.config, domain) else _DENIED
+
+    def services(self) -> list[str]:
+        """See `Abroad.services`."""
+        return sorted(self.components)
 
     def send(self, local: str, remote: str, stanza: bytes, bounce: Bounce | None = None) -> None:
         """See `Abroad.send`."""
@@ -323,6 +330,27 @@ class Links:
         link.waiting_bytes = 0
         for _, bounce in waiting:
             _bounce(bounce, link.last_error)
+        for watcher in self.watchers:
+            watcher.lost(pair, why, tried=True)
+
+    # For components
+
+    def component_came(self, pair: Pair, carrier: Carrier) -> None:
+        """Note that a component is there."""
+        self.components[pair.remote] = carrier
+        self._log.info("component connected", extra={"domain": pair.remote})
+        for watcher in self.watchers:
+            watcher.reached(pair)
+
+    def component_reads_on(self, pair: Pair) -> None:
+        """Note that a slow component has read."""
+        for watcher in self.watchers:
+            watcher.read_on(pair)
+
+    def component_left(self, pair: Pair, why: str) -> None:
+        """Note that a component is gone."""
+        del self.components[pair.remote]
+        self._log.info("component left", extra={"domain": pair.remote, "reason": why})
         for watcher in self.watchers:
             watcher.lost(pair, why, tried=True)
 

@@ -11,6 +11,7 @@ from sabir.protocols.xmpp.features.chat import PROTOCOL
 from sabir.protocols.xmpp.features.context import Place
 from sabir.protocols.xmpp.features.pubsub.distant import DistantReaders
 from sabir.protocols.xmpp.federation.arriving import Arrivals
+from sabir.protocols.xmpp.federation.components import ComponentStream
 from sabir.protocols.xmpp.federation.links import Links
 from sabir.protocols.xmpp.federation.outbox import Outbox
 from sabir.protocols.xmpp.federation.streams import IncomingStream, OutgoingStream, Shared
@@ -22,7 +23,7 @@ _LOCAL: Final = "localhost"
 def links_of(config: XmppConfig, environment: Environment, log: BoundLogger) -> Links:
     """Return the ways to other servers; nothing goes there before `Office.open`."""
     federation = config.federation
-    ours = frozenset((environment.domain, environment.rooms_domain))
+    ours = frozenset((environment.domain, environment.rooms_domain, *config.components))
     services = environment.services
     return Links(
         federation,
@@ -31,6 +32,7 @@ def links_of(config: XmppConfig, environment: Environment, log: BoundLogger) -> 
         log,
         enabled=is_enabled(config, environment.domain),
         serves=ours.__contains__,
+        secrets=config.components,
     )
 
 
@@ -68,6 +70,9 @@ class Office:
         services.peers.keep_ms = links.config.keep_messages_h * 3_600_000
         services.peers.max_waiting = links.config.max_waiting
         services.peers.register(PROTOCOL, self._outbox)
+        self._domain: Final = environment.domain
+        self._rooms_domain: Final = environment.rooms_domain
+        self._secrets: Final = links.secrets
         links.watchers.extend((self._outbox, self))
         links.connected = self._connected
         links.call = environment.call
@@ -76,6 +81,10 @@ class Office:
     def incoming(self, connection: Connection) -> Handler:
         """Return the handler of a connection of another server."""
         return IncomingStream(self._shared, connection)
+
+    def component(self, connection: Connection) -> Handler:
+        """Return the handler of a component's connection."""
+        return ComponentStream(self._shared, connection, self._domain)
 
     def _connected(self, pair: Pair, connection: Connection) -> Handler:
         return OutgoingStream(self._shared, pair, connection)
@@ -87,9 +96,15 @@ class Office:
 
     def read_on(self, pair: Pair) -> None:
         """See `Watcher.read_on`."""
-        self._arrivals.read_on(pair.local, pair.remote)
+        for local in self._locals(pair):
+            self._arrivals.read_on(local, pair.remote)
 
     def lost(self, pair: Pair, why: str, *, tried: bool) -> None:
         """See `Watcher.lost`."""
         if tried:
-            self._arrivals.lost(pair.local, pair.remote)
+            for local in self._locals(pair):
+                self._arrivals.lost(local, pair.remote)
+
+    def _locals(self, pair: Pair) -> tuple[str, ...]:
+        """Return the domains of ours that a stream is for: a component's is for all."""
+        return (self._domain, self._rooms_domain) if pair.remote in self._secrets else (pair.local,)
