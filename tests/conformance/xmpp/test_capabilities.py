@@ -224,3 +224,22 @@ def test_a_client_that_learns_to_be_interested_is_shown_what_it_missed(server: X
     be_interested(romeo, TUNE, "urn:x")
 
     assert [each.get("node") for each in events(romeo)] == ["urn:x"]
+
+
+def test_a_client_is_asked_one_question_at_a_time(server: XmppServer) -> None:
+    juliet, phone = server.log_in("juliet"), server.log_in("juliet", "phone")
+    first, second = hash_of(NOTIFY), hash_of(NOTIFY, "urn:other")
+    juliet.say(presence_with(first))
+    late = question(juliet)
+    phone.say(presence_with(first))
+    assert questions(phone) == 0
+
+    juliet.say(presence_with(second))
+
+    asked, own = question(phone), question(juliet)
+    answer(juliet, late, NOTIFY)  # to a question that is no longer open
+    publish(juliet, TUNE, SONG, "one")
+    assert events(phone) == events(juliet) == []
+    answer(phone, asked, NOTIFY)
+    answer(juliet, own, NOTIFY, "urn:other")
+    assert len(events(phone)) == len(events(juliet)) == 1  # the last item

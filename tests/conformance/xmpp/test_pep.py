@@ -359,6 +359,22 @@ def test_whoever_is_blocked_sees_no_nodes_and_hears_nothing(server: XmppServer) 
     assert error_of(fetch(romeo, TUNE, JULIET)) == ("cancel", "service-unavailable", "")
 
 
+@pytest.mark.spec("XEP-0191 §3")
+def test_whoever_blocks_somebody_hears_nothing_of_them(server: XmppServer) -> None:
+    juliet, romeo = server.log_in("juliet"), server.log_in("romeo")
+    befriend(juliet, romeo)
+    be_interested(romeo, TUNE)
+    publish(juliet, TUNE, SONG, "one", access_model="open")
+    assert len(events(romeo)) == 1
+
+    romeo.ask("<block xmlns='urn:xmpp:blocking'><item jid='juliet@localhost'/></block>", type="set")
+    publish(juliet, TUNE, SONG, "two")
+    again = server.log_in("romeo", "again", presence="")
+    be_interested(again, TUNE)
+
+    assert events(romeo) == events(again) == []
+
+
 # Who is told
 
 

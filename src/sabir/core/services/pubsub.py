@@ -140,7 +140,7 @@ class Pubsub:
 
     def last_item(self, node: Node, reader: Actor) -> Iterator[tuple[Node, ItemRow]]:
         """Yield what was published last on a node, if there is anything and `reader` may read it."""
-        if node.items and node.config.notify and self.may_read(node, reader):
+        if node.items and node.config.notify and self._may_hear(node, reader):
             for item in self._store.items(node.id, [next(reversed(node.items))]):
                 yield node, item
 
@@ -339,7 +339,9 @@ class Pubsub:
             return
         readers = [account]
         if node.config.access is not Access.WHITELIST or node.subscribers:
-            readers += [each for each in self._presences.watchers(account) if self.may_read(node, each.actor)]
+            readers += [
+                each for each in self._presences.watchers(account) if self._may_hear(node, each.actor)
+            ]
         for reader in readers:
             for session in self._sessions.of(reader.id):
                 if session.presence.is_available and session not in explicit:
@@ -353,12 +355,16 @@ class Pubsub:
                 continue
             name, _, resource = key.partition("/")
             account = self._directory.account(name)
-            if account is None or not self.may_read(node, account.actor):
+            if account is None or not self._may_hear(node, account.actor):
                 continue
             for session in self._sessions.of(account.id):
                 if session.resource == resource if resource else session.presence.is_available:
                     found[session] = None
         return found
+
+    def _may_hear(self, node: Node, reader: Actor) -> bool:
+        """Return whether somebody may read a node, and has not blocked its owner."""
+        return self.may_read(node, reader) and not self._presences.hides(reader, node.owner)
 
     def _contact(self, owner: Actor, reader: Actor) -> Contact | None:
         if owner.account_id is None:

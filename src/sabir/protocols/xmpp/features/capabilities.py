@@ -50,6 +50,7 @@ class KnownCapabilities:
             if arrived:
                 claimant.learn(claimant.interests)
             return
+        self.forget(claimant)  # one question at a time
         claimant.claimed = claim.key
         if arrived:
             claimant.interests = _NONE
