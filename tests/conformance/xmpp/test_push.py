@@ -419,6 +419,17 @@ def test_many_devices_are_woken_a_few_at_a_time(server: XmppServer, waker: Recor
     assert len(waker.told) == 40
 
 
+def test_a_new_password_ends_what_wakes_devices_that_knew_the_old_one(server: XmppServer) -> None:
+    asleep(server)
+    account = server.services.accounts.find("juliet")
+    assert account is not None
+
+    server.services.accounts.set_password(account, "new", lambda: None, lambda refusal: None)
+    server.settle()
+
+    assert server.services.pushes.of(account) == []
+
+
 def test_the_devices_of_a_deleted_account_are_woken_no_more(server: XmppServer, waker: Recorder) -> None:
     asleep(server)
     account = server.services.accounts.find("juliet")

@@ -129,7 +129,7 @@ def assemble(
     reports = Pace(clock, policy.reports_per_s, policy.reports_burst, limited=limited)
     searches = Pace(clock, policy.searches_per_s, policy.searches_burst, limited=limited)
     accounts = Accounts(log, directory, sessions, store, verifiers, tokens)
-    accounts.deleted.append(pushes.forget)
+    accounts.locked_out.append(pushes.forget)
     roster = Roster(log, directory, sessions, presences, peers)
     return Services(
         domain=domain,

@@ -65,8 +65,8 @@ class Accounts:
         self._store = store
         self._verifiers = verifiers
         self._guests: dict[str, Actor] = {}
-        self.deleted: list[Callable[[Account], None]] = []
-        """Called with each account that was deleted."""
+        self.locked_out: list[Callable[[Log, Account], None]] = []
+        """Called while an item forms that deletes an account or changes its password: devices start anew."""
 
     def find(self, name: str) -> Account | None:
         """Return the account of that name, without regard to case; none that was deleted."""
@@ -162,6 +162,7 @@ class Accounts:
             for mechanism, verifier in verifiers:
                 log.change(CredentialRow(account_id=account.id, mechanism=mechanism, verifier=verifier))
             self._tokens.forget_all(log, account)
+            self._lock_out(log, account)
             return None
 
         def done() -> None:
@@ -230,6 +231,7 @@ class Accounts:
             if account.state is AccountState.DELETED:
                 return Refusal.ACCOUNT_UNKNOWN
             ties[:] = delete_account(log, self._directory, account)
+            self._lock_out(log, account)
             return None
 
         def done() -> None:
@@ -238,10 +240,12 @@ class Accounts:
                 self._tell_deleted(account, *tie)
             for session in list(self._sessions.of(account.id)):
                 session.end(Refusal.ACCOUNT_DISABLED)
-            for forget in self.deleted:
-                forget(account)
 
         self._log.append(Operation(form, done, refused))
+
+    def _lock_out(self, log: Log, account: Account) -> None:
+        for lock_out in self.locked_out:
+            lock_out(log, account)
 
     def _tell_deleted(self, account: Account, other: Account, before: Contact) -> None:
         """Tell the devices of `other`, whose contact a deleted account was, what became of that."""

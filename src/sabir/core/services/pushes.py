@@ -139,9 +139,14 @@ class Pushes:
 
         self._log.append(Operation(form, then, refused))
 
-    def forget(self, account: Account) -> None:
-        """Drop the registrations of an account that was deleted."""
-        for device in self.registered.pop(account.id, ()):
+    def forget(self, log: Log, account: Account) -> None:
+        """End all registrations of an account, while an item forms."""
+        devices = self.registered.get(account.id, [])
+        if devices:
+            self._put(account.id, [])
+            log.undo(lambda: self._put(account.id, devices))
+        for device in devices:
+            log.change(_gone(device.row))
             self._rest(device)
 
     # Who is asleep
