@@ -76,6 +76,7 @@ COMPILED: tuple[str, ...] = (
     "src/sabir/protocols/mqtt/features/acl.py",
     "src/sabir/protocols/mqtt/features/broker.py",
     "src/sabir/protocols/mqtt/features/sessions.py",
+    "src/sabir/protocols/mqtt/features/shelf.py",
     "src/sabir/protocols/mqtt/features/subscriptions.py",
     "src/sabir/protocols/mqtt/machine/connection.py",
     "src/sabir/protocols/mqtt/machine/flows.py",

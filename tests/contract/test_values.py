@@ -15,6 +15,12 @@ from sabir.core.model.changes import (
     ForgetAccount,
     ForgetTokens,
     MemberRow,
+    MqttFilterRow,
+    MqttMessageRow,
+    MqttQueueRow,
+    MqttReceivedRow,
+    MqttRetainedRow,
+    MqttSessionRow,
     ReadRow,
     ReceiptRow,
     ReportRow,
@@ -242,3 +248,39 @@ def test_people_are_found_by_what_is_kept_for_them(place: Place, chronicle: Chro
     loop.run()
 
     assert sorted(found) == [[1], [1, 3], [3]]
+
+
+def test_what_a_broker_keeps_is_there_and_goes_with_its_session(place: Place, chronicle: Chronicle) -> None:
+    session = MqttSessionRow(id=1, account_id=2, client_id="lamp", expiry_s=60, expires_ms=7)
+    other = MqttSessionRow(id=2, account_id=2, client_id="door", expiry_s=60)
+    filters = [MqttFilterRow(session_id=each, filter="a/#", flags=5, sub_id=9) for each in (1, 2)]
+    message = MqttMessageRow(id=4, topic="a/b", payload=b"\0on", properties=b"\0", qos=1, expires_ms=1 << 41)
+    waiting = [
+        MqttQueueRow(session_id=each, n=3, message_id=4, qos=1, retain=True, sub_ids=(9, 1), share="g")
+        for each in (1, 2)
+    ]
+    received = [MqttReceivedRow(session_id=each, packet_id=65_535) for each in (1, 2)]
+    retained = MqttRetainedRow(topic="a/b", message_id=4)
+    chronicle.change(session, other, *filters, message, *waiting, *received, retained)
+
+    found = place.reopen(chronicle).snapshot.queues
+    assert found.sessions == [as_stored(session), as_stored(other)]
+    assert found.filters == [as_stored(each) for each in filters]
+    assert found.messages == [as_stored(message)]
+    assert found.waiting == [as_stored(each) for each in waiting]
+    assert found.received == [as_stored(each) for each in received]
+    assert found.retained == [as_stored(retained)]
+
+    waiting[1].released = True
+    chronicle.change(
+        MqttSessionRow(id=1, gone=True),
+        waiting[1],
+        MqttReceivedRow(session_id=2, packet_id=65_535, gone=True),
+        MqttRetainedRow(topic="a/b", gone=True),
+    )
+
+    found = place.reopen(chronicle).snapshot.queues
+    assert found.sessions == [as_stored(other)]
+    assert found.filters == [as_stored(filters[1])]
+    assert found.waiting == [as_stored(waiting[1])]
+    assert (found.received, found.retained) == ([], [])

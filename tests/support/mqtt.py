@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from pathlib import Path
 from typing import TypeVar, cast
 
+from tests.support.loop import START_MS, OpenStore
 from tests.unit.core.fakes import World
 
 from sabir.app.passwords import Passwords
+from sabir.base.ids import EventIds
 from sabir.base.secret import Secret
 from sabir.core.model.actor import Account
+from sabir.core.services import Services, assemble
 from sabir.gateway.contract import Environment, PublicAddress
 from sabir.net.config import LimitsConfig
 from sabir.net.connection import Connection
@@ -132,11 +138,14 @@ class Peer:
 
 
 class Net:
-    """An MQTT front end on a core in memory."""
+    """An MQTT front end on a core: in memory, or on the store in a folder."""
 
-    def __init__(self, config: MqttConfig | None = None, *, plain_logins: bool = True) -> None:
+    def __init__(
+        self, config: MqttConfig | None = None, *, plain_logins: bool = True, folder: Path | None = None
+    ) -> None:
+        self.opened = OpenStore(folder) if folder is not None else None
         self.world = World()
-        self.services = self.world.services
+        self.services = self.world.services if self.opened is None else _services(self.opened)
         self.front_end: MqttFrontEnd = front_end(
             config or MqttConfig(anonymous=True),
             Environment(
@@ -147,21 +156,35 @@ class Net:
                 logins=LoginLimits(LimitsConfig()),
                 secret=Secret("00" * 32),
                 version="1.0",
-                started_ms=self.world.clock.value_ms,
+                started_ms=self.services.clock.now_ms(),
                 public=PublicAddress(""),
                 limited=False,
             ),
         )
         self.broker = self.front_end.broker
         self._connections = 0
+        self.run()
 
     def run(self) -> None:
         """Let the core do all it has to do."""
-        self.world.scheduler.run()
+        if self.opened is None:
+            self.world.scheduler.run()
+        else:
+            self.opened.loop.run()
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass."""
-        self.world.scheduler.pass_ms(int(seconds * 1000))
+        if self.opened is None:
+            self.world.scheduler.pass_ms(int(seconds * 1000))
+        else:
+            self.opened.loop.advance(int(seconds * 1000))
+
+    def killed(self, folder: Path) -> Net:
+        """Return the server that is started after this one was killed: with what is on the disk now."""
+        assert self.opened is not None
+        shutil.copytree(self.opened.directory, folder)
+        (folder / "sabir.lock").unlink(missing_ok=True)
+        return Net(folder=folder)
 
     def account(self, name: str) -> Account:
         """Make an account, or return it."""
@@ -222,6 +245,19 @@ def numbers(**values: int) -> Properties:
     for name, value in values.items():
         made.numbers[getattr(ids, name.upper())] = value
     return made
+
+
+def _services(opened: OpenStore) -> Services:
+    return assemble(
+        opened.store,
+        opened.loop,
+        opened.loop,
+        lambda last_ms: EventIds(os.urandom, max(last_ms, START_MS)),
+        os.urandom,
+        Passwords(),
+        bytes(32),
+        limited=False,
+    )
 
 
 def _fail(refusal: object) -> None:

@@ -23,6 +23,12 @@ from sabir.core.model.changes import (
     ItemRow,
     MediaRow,
     MemberRow,
+    MqttFilterRow,
+    MqttMessageRow,
+    MqttQueueRow,
+    MqttReceivedRow,
+    MqttRetainedRow,
+    MqttSessionRow,
     NodeRow,
     PeerQueueRow,
     PeerRow,
@@ -181,6 +187,18 @@ class StoreError(Exception):
         self.statement = statement
 
 
+class QueueRows(msgspec.Struct, frozen=True):
+    """What a broker keeps."""
+
+    sessions: list[MqttSessionRow] = []
+    filters: list[MqttFilterRow] = []
+    messages: list[MqttMessageRow] = []
+    waiting: list[MqttQueueRow] = []
+    """By session and number."""
+    received: list[MqttReceivedRow] = []
+    retained: list[MqttRetainedRow] = []
+
+
 class Snapshot(msgspec.Struct):
     """All that the core keeps in memory, as of the last commit.
 
@@ -208,6 +226,7 @@ class Snapshot(msgspec.Struct):
     """Actors that have pubsub nodes; those are read when they are needed (`LogStore.nodes`)."""
     last_node_id: int = 0
     pushes: list[PushRow] = []
+    queues: QueueRows = QueueRows()
     vouchers: list[VoucherRow] = []
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-VERSION: Final = "0007"
+VERSION: Final = "0008"
 """The migration that makes these tables."""
 
 metadata: Final = sa.MetaData()
@@ -321,6 +321,72 @@ pushes: Final = sa.Table(
     **_CLUSTERED,
 )
 """How devices are woken. `options` is MessagePack."""
+
+mqtt_sessions: Final = sa.Table(
+    "mqtt_sessions",
+    metadata,
+    _number("id", key=True),
+    _number("account_id"),
+    _text("client_id"),
+    _number("expiry_s"),
+    _number("expires_ms"),
+    sa.UniqueConstraint("account_id", "client_id", name="mqtt_sessions_client"),
+    **_STRICT,
+)
+
+mqtt_filters: Final = sa.Table(
+    "mqtt_filters",
+    metadata,
+    _number("session_id", key=True),
+    _text("filter", key=True),
+    _number("flags"),
+    _number("sub_id"),
+    **_CLUSTERED,
+)
+
+mqtt_messages: Final = sa.Table(
+    "mqtt_messages",
+    metadata,
+    _number("id", key=True),
+    _text("topic"),
+    _blob("payload"),
+    _blob("properties"),
+    _number("qos"),
+    _number("expires_ms"),
+    **_STRICT,
+)
+"""Kept while something names them. `properties` are those of the packet, as they go on to subscribers."""
+
+mqtt_queue: Final = sa.Table(
+    "mqtt_queue",
+    metadata,
+    _number("session_id", key=True),
+    _number("n", key=True),
+    _number("message_id"),
+    _number("qos"),
+    _number("retain"),
+    _number("released"),
+    _blob("sub_ids"),
+    _text("share"),
+    **_CLUSTERED,
+)
+"""What waits for a client. The packet identifier follows from `n`. `sub_ids` is MessagePack."""
+
+mqtt_received: Final = sa.Table(
+    "mqtt_received",
+    metadata,
+    _number("session_id", key=True),
+    _number("packet_id", key=True),
+    **_CLUSTERED,
+)
+
+mqtt_retained: Final = sa.Table(
+    "mqtt_retained",
+    metadata,
+    _text("topic", key=True),
+    _number("message_id"),
+    **_CLUSTERED,
+)
 
 reads: Final = sa.Table(
     "reads",

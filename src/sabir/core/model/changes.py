@@ -200,6 +200,66 @@ class MediaRow(Change):
     state: str
 
 
+class MqttSessionRow(Change):
+    """mqtt_sessions; key: id. Gone with everything that waits in it."""
+
+    id: int
+    account_id: int = 0
+    """0 for a client without account."""
+    client_id: str = ""
+    expiry_s: int = 0
+    expires_ms: int = 0
+    """0 while the client is connected, or if the session never expires."""
+
+
+class MqttFilterRow(Change):
+    """mqtt_filters; key: session_id, filter. `flags` are the options of the subscription as its protocol packs them."""
+
+    session_id: int
+    filter: str
+    flags: int = 0
+    sub_id: int = 0
+
+
+class MqttMessageRow(Change):
+    """mqtt_messages; key: id. Kept while a row of `mqtt_queue` or `mqtt_retained` names it."""
+
+    id: int
+    topic: str = ""
+    payload: bytes = b""
+    properties: bytes = b""
+    qos: int = 0
+    expires_ms: int = 0
+
+
+class MqttQueueRow(Change):
+    """mqtt_queue; key: session_id, n. What waits for a client, or waits for its acknowledgement."""
+
+    session_id: int
+    n: int
+    message_id: int = 0
+    qos: int = 0
+    retain: bool = False
+    released: bool = False
+    """QoS 2: the client has it, and owes the last acknowledgement."""
+    sub_ids: tuple[int, ...] = ()
+    share: str = ""
+
+
+class MqttReceivedRow(Change):
+    """mqtt_received; key: session_id, packet_id. What came at QoS 2 and was not released."""
+
+    session_id: int
+    packet_id: int
+
+
+class MqttRetainedRow(Change):
+    """mqtt_retained; key: topic."""
+
+    topic: str
+    message_id: int = 0
+
+
 class ForgetAccount(Change):
     """Not a row: delete what is kept for this account alone (credentials, contacts, blocks, data, markers)."""
 

@@ -30,6 +30,7 @@ from sabir.core.services.people import People
 from sabir.core.services.presence import Presences
 from sabir.core.services.pubsub import Pubsub
 from sabir.core.services.pushes import Pushes
+from sabir.core.services.queues import Queues
 from sabir.core.services.reads import Reads
 from sabir.core.services.registration import Registration
 from sabir.core.services.relays import Relays
@@ -67,6 +68,7 @@ class Services:
     presences: Presences
     pubsub: Pubsub
     pushes: Pushes
+    queues: Queues
     reads: Reads
     registration: Registration
     relays: Relays
@@ -153,6 +155,7 @@ def assemble(
         presences=presences,
         pubsub=Pubsub(log, directory, sessions, store, presences, shelves, policy, signals),
         pushes=pushes,
+        queues=Queues(log, snapshot.queues),
         reads=Reads(log, directory, sessions, store, signals, peers),
         registration=Registration(log, rooms, moderation, signals, clock, domain),
         relays=Relays(directory, sessions, signals),

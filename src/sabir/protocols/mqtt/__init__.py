@@ -4,6 +4,9 @@ A client logs in with the name and password of an account. Topics are the broker
 goes to whoever subscribes, under the rules of `mqtt.acl`. Client identifiers are those of an account: two accounts
 may use the same one.
 
+Sessions that are to outlive their connection, what waits in them and retained messages are in the store (tables
+`mqtt_*`); everything else is in memory.
+
 Layers: `codec` turns bytes into packets and back, `machine` keeps what one connection and the two flows of a session
 must remember, `features` is the broker (subscriptions, retained messages, sessions, logins), `session` ties one
 connection to it.

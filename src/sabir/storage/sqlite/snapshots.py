@@ -9,7 +9,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from sabir.core.log import GENERATION_GAP
-from sabir.core.ports import Snapshot
+from sabir.core.ports import QueueRows, Snapshot
 from sabir.storage import schema
 from sabir.storage.sqlite import runs, statements
 from sabir.storage.sqlite.counters import Counters, note_latest
@@ -124,8 +124,22 @@ def snapshot(connection: sqlite3.Connection, recent: Recent) -> Snapshot:
         node_owners=[row[0] for row in connection.execute(_NODE_OWNERS)],
         last_node_id=connection.execute(_LAST_NODE).fetchone()[0] or 0,
         pushes=statements.PUSHES.rows(connection, statements.PUSHES.select()),
+        queues=_queues(connection),
         peers=statements.PEERS.rows(connection, statements.PEERS.select()),
         waiting=connection.execute(_WAITING).fetchall(),
+    )
+
+
+def _queues(connection: sqlite3.Connection) -> QueueRows:
+    sessions, waiting = statements.MQTT_SESSIONS, statements.MQTT_QUEUE
+    order = [schema.mqtt_queue.c.session_id, schema.mqtt_queue.c.n]
+    return QueueRows(
+        sessions=sessions.rows(connection, sessions.select()),
+        filters=statements.MQTT_FILTERS.rows(connection, statements.MQTT_FILTERS.select()),
+        messages=statements.MQTT_MESSAGES.rows(connection, statements.MQTT_MESSAGES.select()),
+        waiting=waiting.rows(connection, waiting.select(order=order)),
+        received=statements.MQTT_RECEIVED.rows(connection, statements.MQTT_RECEIVED.select()),
+        retained=statements.MQTT_RETAINED.rows(connection, statements.MQTT_RETAINED.select()),
     )
 
 

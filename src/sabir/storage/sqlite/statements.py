@@ -79,7 +79,9 @@ class Stored(Generic[Row]):
         self._fields = [name for name in names if name not in _NUMBERING]
         types = msgspec.structs.fields(row)
         self._flags = frozenset(field.name for field in types if field.type is bool)
-        self._packed = {field.name: field.type for field in types if field.name in ("groups", "options")}
+        self._packed = {
+            field.name: field.type for field in types if field.name in ("groups", "options", "sub_ids")
+        }
         insert = sqlite.insert(table).values(
             {name: sa.bindparam(name) for name in names}
             | {name: sa.literal_column(str(value)) for name, value in (initial or {}).items()}
@@ -184,6 +186,26 @@ class Clearing:
             connection.execute(self._subscribers, (change.node_id,))
 
 
+class Ending:
+    """Stores a session of a broker, or deletes it with everything that belongs to it: `MqttSessionRow`."""
+
+    def __init__(self) -> None:
+        """Make the statements."""
+        session_id: sa.BindParameter[int] = sa.bindparam("session_id")
+        self._deletes: Final = [
+            text_of(sa.delete(table).where(table.c.session_id == session_id))
+            for table in (schema.mqtt_filters, schema.mqtt_queue, schema.mqtt_received)
+        ]
+
+    def put(self, connection: sqlite3.Connection, change: changes.Change) -> None:
+        """See `Put.put`."""
+        assert isinstance(change, changes.MqttSessionRow)
+        MQTT_SESSIONS.put(connection, change)
+        if change.gone:
+            for delete in self._deletes:
+                connection.execute(delete, (change.id,))
+
+
 class ForgettingTokens:
     """How the tokens of an account are deleted (`ForgetTokens`)."""
 
@@ -233,6 +255,13 @@ REPORTS: Final = Stored(changes.ReportRow, schema.reports)
 PUSHES: Final = Stored(changes.PushRow, schema.pushes)
 MEDIA: Final = Stored(changes.MediaRow, schema.media)
 
+MQTT_SESSIONS: Final = Stored(changes.MqttSessionRow, schema.mqtt_sessions)
+MQTT_FILTERS: Final = Stored(changes.MqttFilterRow, schema.mqtt_filters)
+MQTT_MESSAGES: Final = Stored(changes.MqttMessageRow, schema.mqtt_messages)
+MQTT_QUEUE: Final = Stored(changes.MqttQueueRow, schema.mqtt_queue)
+MQTT_RECEIVED: Final = Stored(changes.MqttReceivedRow, schema.mqtt_received)
+MQTT_RETAINED: Final = Stored(changes.MqttRetainedRow, schema.mqtt_retained)
+
 FORGETTING: Final = Forgetting(
     schema.credentials, schema.roster, schema.blocks, schema.account_data, schema.reads, schema.pushes
 )
@@ -241,6 +270,7 @@ STORED: Final[dict[type[changes.Change], Put]] = {
     changes.ForgetAccount: FORGETTING,
     changes.ForgetTokens: ForgettingTokens(),
     changes.NodeCleared: Clearing(),
+    changes.MqttSessionRow: Ending(),
     **{
         stored.row: stored
         for stored in (
@@ -263,6 +293,11 @@ STORED: Final[dict[type[changes.Change], Put]] = {
             NODES,
             ITEMS,
             SUBSCRIBERS,
+            MQTT_FILTERS,
+            MQTT_MESSAGES,
+            MQTT_QUEUE,
+            MQTT_RECEIVED,
+            MQTT_RETAINED,
             PUSHES,
             VOUCHERS,
             MEDIA,

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import groupby
 from typing import Final
 
+from sabir.core.errors import Refusal
 from sabir.core.model.actor import Account
+from sabir.core.model.changes import Change, MqttMessageRow, MqttSessionRow
+from sabir.core.ports import QueueRows
 from sabir.core.services import Services
 from sabir.gateway.contract import Counters
 from sabir.protocols.mqtt.codec.message import Message
 from sabir.protocols.mqtt.config import MqttConfig
+from sabir.protocols.mqtt.errors import reason_for
 from sabir.protocols.mqtt.features.acl import Acl, parse_rule
 from sabir.protocols.mqtt.features.retained import Retained
 from sabir.protocols.mqtt.features.sessions import NEVER, ClientSession, Dues, Subscription
+from sabir.protocols.mqtt.features.shelf import Shelf, fill, filter_of, message_of, retained
 from sabir.protocols.mqtt.features.subscriptions import Group, Subscriptions
 from sabir.protocols.mqtt.features.topics import is_filter, shared
 from sabir.protocols.mqtt.machine import Sending
@@ -38,6 +45,11 @@ class Broker:
         self.sessions: Final[dict[tuple[int, str], ClientSession]] = {}
         """By account (0 = none) and client identifier."""
         self.connected = 0
+        rows = services.queues.take()
+        self.shelf: Final = Shelf(rows)
+        self.dues.settled = self._settled
+        services.accounts.deleted.append(self._forget)
+        self._restore(rows)
 
     # Sessions
 
@@ -70,6 +82,10 @@ class Broker:
             session.will_due = None
         session.will = None
         self.connected += 1
+        if session.row or session.expiry_s:
+            if not session.row:
+                self.subscriptions.changed()
+            self._write([self.shelf.session(session, 0)])
         return session, is_present
 
     def leave(self, session: ClientSession, *, sends_will: bool) -> None:
@@ -81,10 +97,10 @@ class Broker:
         if session.expiry_s == 0:
             self.finish(session)
             return
-        if session.expiry_s != NEVER:
-            session.expiring = self.services.scheduler.later(
-                session.expiry_s * _MS_PER_S, lambda: self.finish(session)
-            )
+        self._expire_later(session, session.expiry_s * _MS_PER_S)
+        if session.row:
+            ends_ms = self.services.clock.now_ms() + session.expiry_s * _MS_PER_S
+            self._write([self.shelf.session(session, 0 if session.expiry_s == NEVER else ends_ms)])
         if session.will is not None:
             delay_s = session.will.properties.number(ids.WILL_DELAY, 0)
             if delay_s == 0:
@@ -104,11 +120,17 @@ class Broker:
             session.expiring = None
         for name in list(session.filters):
             self.unsubscribe(session, name)
+        outflow = session.outflow
+        left = [*outflow.inflight.values(), *outflow.waiting]
+        if session.row:
+            self._write([MqttSessionRow(id=session.row, gone=True)])
+            for sending in left:
+                if sending.row:
+                    self._write(self.shelf.released(sending.message))
         self.sessions.pop((0 if session.account is None else session.account.id, session.client_id), None)
         self.dues.full.pop(session, None)
         self.publish_will(session)  # [MQTT-3.1.2-8], [MQTT-3.1.3-1]
-        outflow = session.outflow
-        for sending in [*outflow.inflight.values(), *outflow.waiting]:
+        for sending in left:
             self._share_again(sending)
 
     def publish_will(self, session: ClientSession) -> None:
@@ -118,9 +140,11 @@ class Broker:
             session.will_due.cancel()
             session.will_due = None
         if will is not None:
-            self.publish(
-                self.message(will.topic, will.payload, will.qos, will.retain, will.properties), session
-            )
+            message = self.message(will.topic, will.payload, will.qos, will.retain, will.properties)
+            if self.must_keep(will.topic, will.qos, will.retain):
+                self.keep(message, session, [], lambda _: None, _ignore)
+            else:
+                self.publish(message, session)
 
     # Subscriptions
 
@@ -139,19 +163,28 @@ class Broker:
         session.filters[wanted.name] = subscription
         return wanted.qos, is_new
 
-    def show_retained(
-        self, session: ClientSession, wanted: p.Filter, subscription_id: int, is_new: bool
-    ) -> None:
+    def show_retained(self, session: ClientSession, wanted: p.Filter, is_new: bool) -> None:
         """Send the retained messages that a new subscription asks for (MQTT 5.0 §3.3.1.3)."""
+        subscription = session.filters.get(wanted.name)
+        if subscription is not None:
+            for sending in self._retained_for(session, subscription, is_new):
+                session.offer(sending.message, sending.qos, True, sending.subscription_ids, "")
+
+    def _retained_for(
+        self, session: ClientSession, subscription: Subscription, is_new: bool
+    ) -> list[Sending]:
+        wanted = subscription.wanted
         # [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11]; a shared one gets none (MQTT 5.0 §4.8.2)
         if wanted.retain_handling == 2 or (wanted.retain_handling == 1 and not is_new):
-            return
+            return []
         if wanted.name.startswith("$share/"):
-            return
-        numbers = (subscription_id,) if subscription_id else _NO_IDS
-        for message in self.retained.matching(wanted.name, self.services.clock.now_ms()):
-            if self.acl.may_read(session.name, session.client_id, message.topic):
-                session.offer(message, wanted.qos, True, numbers, "")  # [MQTT-3.3.1-8]
+            return []
+        numbers = (subscription.subscription_id,) if subscription.subscription_id else _NO_IDS
+        return [
+            Sending(message, min(wanted.qos, message.qos), True, numbers)  # [MQTT-3.3.1-8]
+            for message in self.retained.matching(wanted.name, self.services.clock.now_ms())
+            if self.acl.may_read(session.name, session.client_id, message.topic)
+        ]
 
     def unsubscribe(self, session: ClientSession, name: str) -> int:
         """Remove a filter; return the reason code."""
@@ -172,13 +205,16 @@ class Broker:
         expires_ms = self.services.clock.now_ms() + expiry_s * _MS_PER_S if expiry_s else 0
         return Message(topic, payload, qos, retain, _forwarded(properties), expires_ms)
 
+    def must_keep(self, topic: str, qos: int, retain: bool) -> bool:
+        """Whether a message goes into the store: `keep` it then, else `publish` it."""
+        if topic[0] == "$":
+            return False
+        return retain or (qos > 0 and self.subscriptions.route(topic).is_kept)
+
     def publish(self, message: Message, publisher: ClientSession | None) -> bool:
         """Send a message to whoever wants it; return whether there is anybody."""
         if message.retain:
-            if not message.payload:
-                self.retained.remove(message.topic)  # [MQTT-3.3.1-6], [MQTT-3.3.1-7]
-            elif self.retained.has_room(message):
-                self.retained.put(message)
+            self._retain(message)
         route = self.subscriptions.route(message.topic)
         for target in route.targets:
             session = target.session
@@ -191,8 +227,124 @@ class Broker:
             else:
                 session.offer(message, target.qos, message.retain and target.retains, target.ids, "")
         for group in route.groups:
-            self._share(group, message)
+            member = self._member(group, message)
+            if member is not None:
+                wanted = _Wanted(message, group.members[member], group.name)
+                member.offer(message, wanted.qos, wanted.retain, wanted.ids, group.name)
         return bool(route.targets) or bool(route.groups)
+
+    def keep(
+        self,
+        message: Message,
+        publisher: ClientSession | None,
+        further: list[Change],
+        then: Callable[[bool], None],
+        refused: Callable[[Refusal], None],
+    ) -> None:
+        """Write a message for those of its subscribers who are in the store, then send it to all of them.
+
+        Args:
+            message: for which `must_keep`, or which comes with something to write.
+            publisher: whose it is.
+            further: what is to be written with it.
+            then: called when it is on disk, with whether there is any subscriber.
+            refused: called if it cannot be written; it was sent to nobody.
+        """
+        planned: list[tuple[ClientSession, Sending]] = []
+
+        def make() -> list[Change]:
+            planned[:] = self._plan(message, publisher)
+            stored = [(session, sending) for session, sending in planned if session.row and sending.qos]
+            is_retained = message.retain and bool(message.payload)
+            rows = list(further)
+            if stored or is_retained:
+                rows.append(self.shelf.message(message))
+            rows += [self.shelf.waiting(session, sending) for session, sending in stored]
+            if message.retain:
+                rows.append(retained(message))
+            return rows
+
+        def done() -> None:
+            if message.retain:
+                self._retain(message)
+            self._hand_out(planned)
+            then(bool(planned))
+
+        self.services.queues.store(make, done, refused, message.size)
+
+    def _retain(self, message: Message) -> None:
+        if not message.payload:
+            before = self.retained.remove(message.topic)  # [MQTT-3.3.1-6], [MQTT-3.3.1-7]
+        elif message.row or self.retained.has_room(message):
+            before = self.retained.put(message)
+            message.users += message.row > 0
+        else:
+            return
+        if before is not None and before.row:
+            self._write(self.shelf.released(before))
+
+    def _plan(self, message: Message, publisher: ClientSession | None) -> list[tuple[ClientSession, Sending]]:
+        """Return who is to be sent a message, and how."""
+        planned = []
+        route = self.subscriptions.route(message.topic)
+        for target in route.targets:
+            is_own = target.session is publisher
+            qos = target.own_qos if is_own else target.qos
+            if qos >= 0:
+                retain = message.retain and (target.own_retains if is_own else target.retains)
+                numbers = target.own_ids if is_own else target.ids
+                sending = Sending(message, min(qos, message.qos), retain, numbers)
+                planned.append((target.session, sending))
+        for group in route.groups:
+            member = self._member(group, message)
+            if member is not None:
+                wanted = _Wanted(message, group.members[member], group.name)
+                planned.append((member, wanted.sending(message)))
+        return planned
+
+    def _hand_out(self, planned: list[tuple[ClientSession, Sending]]) -> None:
+        for session, sending in planned:
+            message = sending.message
+            if not sending.row:
+                session.offer(message, sending.qos, sending.retain, sending.subscription_ids, sending.share)
+            elif not session.is_over:
+                message.users += 1
+                session.accept(sending)
+        if planned and planned[0][1].message.row and not planned[0][1].message.users:
+            self._write([MqttMessageRow(id=planned[0][1].message.row, gone=True)])
+
+    def keep_filters(
+        self, session: ClientSession, granted: list[tuple[p.Filter, bool]], then: Callable[[], None]
+    ) -> None:
+        """Write filters of a session that is in the store, with the retained messages that they ask for.
+
+        `then` is called before any of those is sent.
+        """
+        planned: list[tuple[ClientSession, Sending]] = []
+
+        def make() -> list[Change]:
+            rows: list[Change] = []
+            planned.clear()
+            for wanted, is_new in granted:
+                subscription = session.filters.get(wanted.name)
+                if subscription is not None:
+                    rows.append(self.shelf.subscription(session, subscription))
+                    for sending in self._retained_for(session, subscription, is_new):
+                        if sending.qos and sending.message.row:
+                            rows.append(self.shelf.waiting(session, sending))
+                        planned.append((session, sending))
+            return rows
+
+        def done() -> None:
+            then()
+            for each in planned:
+                self._hand_out([each])
+
+        def refused(refusal: Refusal) -> None:
+            if session.end is not None:
+                session.end(reason_for(refusal), refusal.value)
+
+        self.services.queues.store(make, done, refused)
 
     def has_room(self, message: Message) -> bool:
         """Whether everybody that `message` must reach can take it, and the retained messages too."""
@@ -202,17 +354,11 @@ class Broker:
             return True
         return not any(target.session.is_full() for target in self.subscriptions.route(message.topic).targets)
 
-    def _share(self, group: Group, message: Message) -> None:
+    def _member(self, group: Group, message: Message) -> ClientSession | None:
         acl = self.acl
-        member = group.next_member(
+        return group.next_member(
             lambda session: acl.may_read(session.name, session.client_id, message.topic), message.qos
         )
-        if member is not None:
-            subscription = group.members[member]
-            wanted = subscription.wanted
-            numbers = (subscription.subscription_id,) if subscription.subscription_id else _NO_IDS
-            retain = message.retain and wanted.retain_as_published
-            member.offer(message, wanted.qos, retain, numbers, group.name)
 
     def _share_again(self, sending: Sending) -> None:
         """Give what a session that has ended did not get of a shared subscription to another of its clients.
@@ -223,8 +369,101 @@ class Broker:
             return
         parts = shared(sending.share)
         group = None if parts is None else self.subscriptions.group(parts[0], parts[1])
-        if group is not None:
-            self._share(group, sending.message)
+        message = sending.message
+        member = None if group is None else self._member(group, message)
+        if group is None or member is None:
+            return
+        again = _Wanted(message, group.members[member], group.name).sending(message)
+        if not (member.row and again.qos):
+            self._hand_out([(member, again)])
+            return
+
+        def make() -> list[Change]:
+            return [self.shelf.message(message), self.shelf.waiting(member, again)]
+
+        self.services.queues.store(make, lambda: self._hand_out([(member, again)]), _ignore)
+
+    # The store
+
+    def _restore(self, rows: QueueRows) -> None:
+        """Take up what was stored when the server was here last."""
+        accounts: dict[int, Account] = {account.id: account for account in self.services.accounts.all()}
+        messages = {row.id: message_of(row) for row in rows.messages}
+        now_ms = self.services.clock.now_ms()
+        by_id: dict[int, ClientSession] = {}
+        for row in rows.sessions:
+            account = accounts.get(row.account_id)
+            session = ClientSession(self.dues, account, row.client_id)
+            session.row, session.expiry_s = row.id, row.expiry_s
+            if (row.account_id and account is None) or not row.expiry_s:
+                self._write([MqttSessionRow(id=row.id, gone=True)])
+                continue
+            by_id[row.id] = self.sessions[row.account_id, row.client_id] = session
+            left_ms = row.expires_ms - now_ms if row.expires_ms else row.expiry_s * _MS_PER_S
+            self._expire_later(session, max(0, left_ms))
+        for filters in rows.filters:
+            owner = by_id.get(filters.session_id)
+            parts = shared(filters.filter)
+            if owner is not None and parts is not None:
+                subscription = Subscription(filter_of(filters), filters.sub_id)
+                owner.filters[filters.filter] = subscription
+                self.subscriptions.add(owner, parts[0], parts[1], subscription)
+        for session_id, waiting in groupby(rows.waiting, lambda row: row.session_id):
+            if session_id in by_id:
+                fill(by_id[session_id], waiting, messages, self.config.max_inflight)
+        for came in rows.received:
+            if came.session_id in by_id:
+                by_id[came.session_id].inflow.received.add(came.packet_id)
+        for kept in rows.retained:
+            if kept.message_id in messages:
+                message = messages[kept.message_id]
+                message.users += 1
+                self.retained.put(message)
+        orphans: list[Change] = [
+            MqttMessageRow(id=each.row, gone=True) for each in messages.values() if not each.users
+        ]
+        self._write(orphans)
+
+    def _write(self, rows: list[Change]) -> None:
+        """Write rows that nobody waits for."""
+        if rows:
+            self.services.queues.store(lambda: rows, _nothing, _ignore)
+
+    def _settled(self, session: ClientSession, sending: Sending) -> None:
+        self._write(self.shelf.settled(session, sending))
+
+    def _expire_later(self, session: ClientSession, delay_ms: int) -> None:
+        if session.expiry_s != NEVER:
+            session.expiring = self.services.scheduler.later(delay_ms, lambda: self.finish(session))
+
+    def _forget(self, account: Account) -> None:
+        """End the sessions of an account that was deleted."""
+        for session in [each for each in self.sessions.values() if each.account is account]:
+            session.will = None
+            self.finish(session)
+
+
+class _Wanted:
+    """How a client of a shared subscription is sent a message."""
+
+    def __init__(self, message: Message, subscription: Subscription, share: str) -> None:
+        wanted = subscription.wanted
+        self.qos: Final = min(wanted.qos, message.qos)
+        self.retain: Final = message.retain and wanted.retain_as_published
+        self.ids: Final = (subscription.subscription_id,) if subscription.subscription_id else _NO_IDS
+        self.share: Final = share
+
+    def sending(self, message: Message) -> Sending:
+        """Return the message on its way."""
+        return Sending(message, self.qos, self.retain, self.ids, self.share)
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def _ignore(refusal: Refusal) -> None:
+    """Go on without: what could not be deleted is deleted at the next start."""
 
 
 def _forwarded(properties: Properties) -> Properties:

@@ -44,6 +44,8 @@ class Dues:
         """Sessions that no more is promised to until something of what waits is gone."""
         self.room: Callable[[], None] | None = None
         """Called when one of them has room again."""
+        self.settled: Callable[[ClientSession, Sending], None] | None = None
+        """Called when something of a stored queue needs not be kept any more."""
         self.dropped = 0
         """Messages that were not delivered: at QoS 0 to clients that do not keep up, or longer than a client takes."""
 
@@ -67,6 +69,10 @@ class ClientSession:
         self.will: p.Will | None = None
         self.will_due: Handle | None = None
         self.is_over = False
+        self.row = 0
+        """Its number in the store; 0 = it ends with its connection, or with the server."""
+        self.queued = 0
+        """The number of what was put last into its stored queue."""
         self._dues: Final = dues
         self._is_plain = True  # the client has no wishes that concern each packet
         self._maximum_packet_size = 0
@@ -129,17 +135,25 @@ class ClientSession:
             else:
                 self.outflow.push(Sending(message, 0, retain, subscription_ids, share))
             return
+        self.accept(Sending(message, qos, retain, subscription_ids, share))
+
+    def accept(self, sending: Sending) -> None:
+        """Send a message of QoS 1 or 2, now or when the client takes it."""
+        connection = self.connection
+        outflow = self.outflow
         if (
             connection is not None
             and not connection.lagging
-            and not self.outflow.waiting
-            and self.outflow.may_send()
+            and not outflow.waiting
+            and outflow.may_send(sending)
         ):
-            sending = Sending(message, qos, retain, subscription_ids, share)
-            self.outflow.number(sending)
+            outflow.number(sending)
             self._send(connection, sending, False)
-            return
-        self.outflow.push(Sending(message, qos, retain, subscription_ids, share))
+        else:
+            self._wait(sending)
+
+    def _wait(self, sending: Sending) -> None:
+        self.outflow.push(sending)
         if self.outflow.waiting_bytes > self._dues.max_queue_bytes:
             if self.expiry_s:
                 self._dues.full[self] = None
@@ -169,30 +183,38 @@ class ClientSession:
         now_ms = -1
         while outflow.waiting and not connection.lagging:
             first = outflow.waiting[0]
-            if first.qos and not outflow.may_send():
+            if first.qos and not outflow.may_send(first):
                 return
             outflow.pop()
             if first.message.expires_ms and not first.packet_id:
                 if now_ms < 0:
                     now_ms = self._dues.clock.now_ms()
                 if first.message.expires_ms <= now_ms:
-                    continue  # [MQTT-3.3.2-5]
+                    self.settle(first)  # [MQTT-3.3.2-5]
+                    continue
             is_again = first.packet_id != 0
             if first.qos:
                 outflow.number(first)
             self._send(connection, first, is_again)
 
-    def acknowledged(self, packet_id: int) -> Sending | None:
+    def acknowledged(self, packet_id: int) -> None:
         """Take note of PUBACK or PUBCOMP, or of a PUBREC that refuses."""
-        return self.outflow.acknowledged(packet_id)
+        sending = self.outflow.acknowledged(packet_id)
+        if sending is not None:
+            self.settle(sending)
 
-    def received(self, packet_id: int) -> bool:
-        """Take note of PUBREC; return whether such a message is under way."""
+    def settle(self, sending: Sending) -> None:
+        """Forget what the client has, or is never to have, in the store too."""
+        if sending.row and self._dues.settled is not None:
+            self._dues.settled(self, sending)
+
+    def received(self, packet_id: int) -> Sending | None:
+        """Take note of PUBREC; return the message, None if there is none such under way."""
         sending = self.outflow.inflight.get(packet_id)
         if sending is None or sending.qos != 2:
-            return False
+            return None
         sending.is_released = True
-        return True
+        return sending
 
     def _send(self, connection: Connection, sending: Sending, is_again: bool) -> None:
         form = self._form(sending)

@@ -89,6 +89,10 @@ class Route:
     def __init__(self, targets: list[Target], groups: list[Group]) -> None:
         self.targets: Final = targets
         self.groups: Final = groups
+        self.is_kept = any(target.session.row for target in targets) or any(
+            member.row for group in groups for member in group.members
+        )
+        """Some of them are in the store."""
 
 
 class _Node:
@@ -122,6 +126,10 @@ class Subscriptions:
                 self._routes = {}
             self._routes[topic] = found
         return found
+
+    def changed(self) -> None:
+        """Note that a session has come into the store."""
+        self._routes = {}
 
     def add(self, session: ClientSession, group: str, name: str, subscription: Subscription) -> bool:
         """Add a filter, or replace the same one ([MQTT-3.8.4-3]); return whether it is new."""

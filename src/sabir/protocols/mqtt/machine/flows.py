@@ -53,14 +53,18 @@ class Outflow:
         self.waiting_bytes -= sending.message.size
         return sending
 
-    def may_send(self) -> bool:
+    def may_send(self, sending: Sending | None = None) -> bool:
         """Whether the client takes one more at QoS 1 or 2 ([MQTT-3.3.4-9])."""
-        return len(self.inflight) < self.receive_maximum
+        if len(self.inflight) >= self.receive_maximum:
+            return False
+        return sending is None or not sending.row or _id_of(sending.row) not in self.inflight
 
     def number(self, sending: Sending) -> None:
         """Give `sending` a packet identifier, unless it has one ([MQTT-2.2.1-4], [MQTT-4.4.0-1])."""
         if sending.packet_id:
             self._kept.discard(sending.packet_id)
+        elif sending.row:
+            sending.packet_id = _id_of(sending.row)
         else:
             number = self._last_id
             while True:
@@ -69,6 +73,12 @@ class Outflow:
                     break
             self._last_id = sending.packet_id = number
         self.inflight[sending.packet_id] = sending
+
+    def restore(self, sending: Sending) -> None:
+        """Put a stored message at the end of those that wait; it may have been sent before."""
+        sending.packet_id = _id_of(sending.row)
+        self._kept.add(sending.packet_id)
+        self.push(sending)
 
     def rewind(self) -> list[int]:
         """Prepare for a new connection: what was sent waits to be sent again, before all else.
@@ -93,6 +103,11 @@ class Outflow:
     def acknowledged(self, packet_id: int) -> Sending | None:
         """Take note of PUBACK, PUBCOMP, or a PUBREC that refuses; None: nothing of that number was sent."""
         return self.inflight.pop(packet_id, None)
+
+
+def _id_of(row: int) -> int:
+    """Return the packet identifier of the message with that number in a stored queue."""
+    return (row - 1) % MAX_PACKET_ID + 1
 
 
 class Inflow:

@@ -1,5 +1,6 @@
 """Ties one connection to the broker."""
 
-from sabir.protocols.mqtt.session.connected import MqttSession, Place
+from sabir.protocols.mqtt.session.connected import MqttSession
+from sabir.protocols.mqtt.session.place import Place
 
 __all__ = ["MqttSession", "Place"]

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Final
 
-from sabir.base.clock import MonotonicClock
-from sabir.base.secret import Secret
 from sabir.core.errors import Refusal
 from sabir.core.model.actor import Account, Actor, ActorKind
+from sabir.core.model.changes import Change, MqttFilterRow
 from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import Event
 from sabir.core.model.ids import ActorId
 from sabir.core.model.presence import OFFLINE, Presence
 from sabir.core.model.signals import AccountChanged, Signal
+from sabir.gateway.contract import Turnstile
 from sabir.net.connection import Connection
-from sabir.net.limits import LoginLimits
-from sabir.protocols.mqtt.codec.decoder import Names
 from sabir.protocols.mqtt.codec.message import Message
 from sabir.protocols.mqtt.errors import reason_for
-from sabir.protocols.mqtt.features.broker import Broker
-from sabir.protocols.mqtt.features.login import METHOD, Login, Outcome
 from sabir.protocols.mqtt.features.sessions import NEVER, ClientSession
-from sabir.protocols.mqtt.machine import Broken, Limits, Machine
+from sabir.protocols.mqtt.features.shelf import received
+from sabir.protocols.mqtt.machine import Broken, Machine
+from sabir.protocols.mqtt.session.arrival import Arrival
+from sabir.protocols.mqtt.session.place import Place
 from sabir.protocols.mqtt.types import packets as p
 from sabir.protocols.mqtt.types import properties as ids
 from sabir.protocols.mqtt.types.properties import NONE, Properties
@@ -31,46 +31,12 @@ from sabir.protocols.mqtt.types.reasons import FAILED, Reason
 PROTOCOL: Final = "mqtt"
 MAX_CLIENT_ID_BYTES: Final = 1024
 
+_IN_ORDER: Final = frozenset((p.PUBLISH, p.PUBREL, p.SUBSCRIBE, p.UNSUBSCRIBE))
+"""Packets that take effect after whatever the client sent before them (DATAMODEL 1.5)."""
 _NOBODY: Final = Actor(ActorId(0), ActorKind.GUEST, "*", None, PROTOCOL, "")
 _MAX_RECEIVE: Final = 65_535
 _MAX_ALIASES_OUT: Final = 100
 _MAX_KNOWN: Final = 1000
-
-
-class Place:
-    """What the connections need beside the broker."""
-
-    def __init__(
-        self,
-        broker: Broker,
-        limits: Limits,
-        logins: LoginLimits,
-        secret: Secret,
-        domain: str,
-        *,
-        plain_logins: bool,
-    ) -> None:
-        self.broker: Final = broker
-        self.limits: Final = limits
-        self.logins: Final = logins
-        self.secret: Final = secret
-        self.domain: Final = domain
-        self.plain_logins: Final = plain_logins
-        self.names: Final = Names()
-        self.clock: Final = MonotonicClock()
-        self.stalled: Final[dict[MqttSession, None]] = {}
-        """Publishers that wait until a full session has room."""
-        broker.dues.room = self._room
-
-    def _room(self) -> None:
-        if self.stalled:
-            self.broker.services.scheduler.soon(self._go_on)
-
-    def _go_on(self) -> None:
-        stalled = list(self.stalled)
-        self.stalled.clear()
-        for session in stalled:
-            session.go_on()
 
 
 class MqttSession:
@@ -86,11 +52,10 @@ class MqttSession:
         self._broker: Final = place.broker
         self._connection: Final = connection
         self._machine: Final = Machine(place.limits, place.names, place.clock.now_ms())
-        self._login: Login | None = None
-        self._connect: p.Connect | None = None
-        self._method = ""
+        self._arrival: Arrival | None = Arrival(place, connection, self._machine, self._let_in)
         self._session: ClientSession | None = None
         self._sends_will = True
+        self._turnstile: Final = Turnstile(place.broker.services.log)
         self._stalled: list[p.Packet] = []
         self._writable: dict[str, bool] = {}
 
@@ -129,7 +94,7 @@ class MqttSession:
     def closed(self, reason: str) -> None:
         """Leave: the will is published unless the client said goodbye."""
         self._stalled = []
-        self._place.stalled.pop(self, None)
+        self._place.stalled.pop(self._connection.id, None)
         self._leave()
 
     # Packets
@@ -137,13 +102,16 @@ class MqttSession:
     def _take(self, packets: list[p.Packet]) -> None:
         for at, packet in enumerate(packets):
             if not self._handle(packet):
-                self._stalled = packets[at:]
-                self._place.stalled[self] = None
-                self._connection.pause_reading()
+                self._stall(packets[at:])
                 break
             if self._machine.over:
                 break
         self._flush()
+
+    def _stall(self, packets: list[p.Packet]) -> None:
+        self._stalled = packets
+        self._place.stalled[self._connection.id] = self.go_on
+        self._connection.pause_reading()
 
     def go_on(self) -> None:
         """Take up again what waited for room."""
@@ -164,8 +132,31 @@ class MqttSession:
         """See to one packet; return whether it could be: False = it has to wait."""
         session = self._session
         if session is None:
-            self._before_login(packet)
+            if self._arrival is not None:
+                self._arrival.hear(packet)
             return True
+        if not self._turnstile.is_free and packet.kind in _IN_ORDER and not self._is_written(session, packet):
+            self._turnstile.run(lambda: self._handle_late(session, packet))
+            return True
+        return self._carry_out(session, packet)
+
+    def _is_written(self, session: ClientSession, packet: p.Packet) -> bool:
+        """Whether what a packet does is written to the log's queue, which keeps its order by itself."""
+        if isinstance(packet, p.Publish):
+            if session.row and packet.qos == 2:
+                return True
+            return self._broker.must_keep(packet.topic, packet.qos, packet.retain)
+        return session.row > 0
+
+    def _handle_late(self, session: ClientSession, packet: p.Packet) -> None:
+        """See to a packet whose turn has come; what the client sent before it is on disk."""
+        if self._stalled:
+            self._stalled.append(packet)
+        elif not self._carry_out(session, packet):
+            self._stall([packet])
+        self._flush()
+
+    def _carry_out(self, session: ClientSession, packet: p.Packet) -> bool:
         if isinstance(packet, p.Publish):
             return self._publish(session, packet)
         if isinstance(packet, p.Ack):
@@ -173,19 +164,20 @@ class MqttSession:
         elif isinstance(packet, p.Subscribe):
             self._subscribe(session, packet)
         elif isinstance(packet, p.Unsubscribe):
-            reasons = [int(self._broker.unsubscribe(session, name)) for name in packet.filters]
-            self._machine.send(p.Answers(p.UNSUBACK, packet.packet_id, reasons))  # [MQTT-3.10.4-4]
+            self._unsubscribe(session, packet)
         elif isinstance(packet, p.Disconnect):
             self._goodbye(session, packet)
         elif isinstance(packet, p.Auth):
-            self._authenticate_again(packet)
+            if self._arrival is not None:
+                self._arrival.again(packet, self.account)
+            else:
+                self._end(Reason.PROTOCOL_ERROR, "not connected by authentication")  # [MQTT-4.12.1-1]
         elif isinstance(packet, Broken):
             self._machine.fail(packet.reason, packet.what)
         return True
 
     def _publish(self, session: ClientSession, packet: p.Publish) -> bool:
         broker = self._broker
-        machine = self._machine
         broker.counters.messages_in += 1
         qos = packet.qos
         reason = 0
@@ -204,30 +196,66 @@ class MqttSession:
                     message.frame5 = packet.frame
                 else:
                     message.frame4 = packet.frame
-            reason = self._give(session, message)
-            if reason < 0:
-                return False
+            if not self._may_write(session, message.topic):
+                reason = Reason.NOT_AUTHORIZED
+            elif qos and (message.retain or broker.dues.full) and not broker.has_room(message):
+                if session.version != p.V5:
+                    return self._without_room()
+                reason = Reason.QUOTA_EXCEEDED
+            elif broker.must_keep(packet.topic, qos, packet.retain) or (qos == 2 and session.row):
+                self._keep(session, packet, message)
+                return True
+            elif not broker.publish(message, session):
+                reason = Reason.NO_MATCHING_SUBSCRIBERS
             if qos == 2 and reason < FAILED:
                 session.inflow.received.add(packet.packet_id)
-        if qos == 1:
-            machine.send_ack(p.PUBACK, packet.packet_id, reason)  # [MQTT-4.3.2-4]
-        elif qos == 2:
-            machine.send_ack(p.PUBREC, packet.packet_id, reason)  # [MQTT-4.3.3-8]
+        self._answer(packet, reason)
         return True
 
-    def _give(self, session: ClientSession, message: Message) -> int:
-        """Publish a message; return the reason code, or -1 if it has to wait."""
-        broker = self._broker
-        if not self._may_write(session, message.topic):
-            return Reason.NOT_AUTHORIZED
-        if message.qos and (message.retain or broker.dues.full) and not broker.has_room(message):
-            if session.version == p.V5:
-                return Reason.QUOTA_EXCEEDED
-            if broker.dues.full:
-                return -1  # 3.1.1 has no word for it: the client waits
-            self._end(Reason.QUOTA_EXCEEDED, "no room for retained messages")
-            return Reason.QUOTA_EXCEEDED
-        return 0 if broker.publish(message, session) else Reason.NO_MATCHING_SUBSCRIBERS
+    def _answer(self, packet: p.Publish, reason: int) -> None:
+        if packet.qos == 1:
+            self._machine.send_ack(p.PUBACK, packet.packet_id, reason)  # [MQTT-4.3.2-4]
+        elif packet.qos == 2:
+            self._machine.send_ack(p.PUBREC, packet.packet_id, reason)  # [MQTT-4.3.3-8]
+
+    def _without_room(self) -> bool:
+        """Let a publisher of 3.1.1, which has no word for it, wait for room; return whether it is no use."""
+        if self._broker.dues.full:
+            return False
+        self._end(Reason.QUOTA_EXCEEDED, "no room for retained messages")
+        return True
+
+    def _keep(self, session: ClientSession, packet: p.Publish, message: Message) -> None:
+        """Publish a message that goes into the store: it is acknowledged when it is there."""
+        further: list[Change] = []
+        is_received = packet.qos == 2
+        if is_received:
+            session.inflow.received.add(packet.packet_id)
+            if session.row:
+                further.append(received(session, packet.packet_id))
+
+        def then(has_subscribers: bool) -> None:
+            self._turnstile.leave()
+            self._answer(packet, 0 if has_subscribers else Reason.NO_MATCHING_SUBSCRIBERS)
+            self._flush()
+
+        def refused(refusal: Refusal) -> None:
+            self._turnstile.leave()
+            if is_received:
+                session.inflow.received.discard(packet.packet_id)
+            self._broker.counters.refused(refusal)
+            self._refuse_message(session, packet, refusal)
+
+        self._turnstile.enter()
+        self._broker.keep(message, session, further, then, refused)
+        self._broker.services.log.hold_if_full(self)
+
+    def _refuse_message(self, session: ClientSession, packet: p.Publish, refusal: Refusal) -> None:
+        if session.version == p.V5:
+            self._answer(packet, Reason.IMPLEMENTATION_ERROR)
+            self._flush()
+        else:
+            self._end(reason_for(refusal), refusal.value)  # 3.1.1 has no word for it
 
     def _may_write(self, session: ClientSession, topic: str) -> bool:
         acl = self._broker.acl
@@ -247,15 +275,35 @@ class MqttSession:
         if kind == p.PUBREL:
             is_known = packet_id in session.inflow.received
             session.inflow.received.discard(packet_id)  # [MQTT-4.3.3-11]
-            machine.send_ack(p.PUBCOMP, packet_id, 0 if is_known else Reason.PACKET_ID_NOT_FOUND)
+            if is_known and session.row:
+                # Or the next message under this identifier would pass for this one after a restart.
+                self._write_then(p.PUBCOMP, packet_id, [received(session, packet_id, gone=True)])
+            else:
+                machine.send_ack(p.PUBCOMP, packet_id, 0 if is_known else Reason.PACKET_ID_NOT_FOUND)
             return
         if kind == p.PUBREC and packet.reason < FAILED:
-            is_known = session.received(packet_id)
-            machine.send_ack(p.PUBREL, packet_id, 0 if is_known else Reason.PACKET_ID_NOT_FOUND)
+            sending = session.received(packet_id)
+            if sending is not None and sending.row:
+                # Or the message would be sent again after a restart, to a client that has forgotten it.
+                self._write_then(p.PUBREL, packet_id, [self._broker.shelf.waiting(session, sending)])
+            else:
+                reason = 0 if sending is not None else Reason.PACKET_ID_NOT_FOUND
+                machine.send_ack(p.PUBREL, packet_id, reason)
             return
         session.acknowledged(packet_id)
         if session.outflow.waiting:
             session.pump()
+
+    def _write_then(self, kind: int, packet_id: int, rows: list[Change]) -> None:
+        """Acknowledge once `rows` are on disk."""
+
+        def then() -> None:
+            self._turnstile.leave()
+            self._machine.send_ack(kind, packet_id)
+            self._flush()
+
+        self._turnstile.enter()
+        self._broker.services.queues.store(lambda: rows, then, self._store_failed)
 
     def _subscribe(self, session: ClientSession, packet: p.Subscribe) -> None:
         broker = self._broker
@@ -271,10 +319,49 @@ class MqttSession:
             if reason < FAILED:
                 granted.append((wanted, is_new))
             reasons.append(reason if reason < FAILED or session.version == p.V5 else FAILED)
-        self._machine.send(p.Answers(p.SUBACK, packet.packet_id, reasons))  # [MQTT-3.8.4-1], [MQTT-3.8.4-6]
-        self._flush()
+        answer = p.Answers(p.SUBACK, packet.packet_id, reasons)  # [MQTT-3.8.4-1], [MQTT-3.8.4-6]
+
+        def then() -> None:
+            self._machine.send(answer)
+            self._flush()
+
+        if session.row and granted:
+            self._in_turn(lambda done: broker.keep_filters(session, granted, done), then)
+            return
+        then()
         for wanted, is_new in granted:
-            broker.show_retained(session, wanted, number, is_new)
+            broker.show_retained(session, wanted, is_new)
+
+    def _unsubscribe(self, session: ClientSession, packet: p.Unsubscribe) -> None:
+        broker = self._broker
+        reasons = [int(broker.unsubscribe(session, name)) for name in packet.filters]
+
+        def then() -> None:
+            self._machine.send(p.Answers(p.UNSUBACK, packet.packet_id, reasons))  # [MQTT-3.10.4-4]
+            self._flush()
+
+        if not session.row:
+            then()
+            return
+        rows: list[Change] = [
+            MqttFilterRow(session_id=session.row, filter=name, gone=True) for name in packet.filters
+        ]
+        queues = broker.services.queues
+        self._in_turn(lambda done: queues.store(lambda: rows, done, self._store_failed), then)
+
+    def _in_turn(self, write: Callable[[Callable[[], None]], None], then: Callable[[], None]) -> None:
+        """Let `then` follow what `write` writes, and all that the client sends after it follow that."""
+
+        def done() -> None:
+            self._turnstile.leave()
+            then()
+
+        self._turnstile.enter()
+        write(done)
+
+    def _store_failed(self, refusal: Refusal) -> None:
+        self._turnstile.leave()
+        self._end(reason_for(refusal), refusal.value)
 
     def _goodbye(self, session: ClientSession, packet: p.Disconnect) -> None:
         machine = self._machine
@@ -288,101 +375,6 @@ class MqttSession:
         machine.over = "closed by the client"
 
     # Logging in
-
-    def _before_login(self, packet: p.Packet) -> None:
-        if isinstance(packet, p.Connect):
-            self._begin(packet)
-        elif isinstance(packet, p.Auth) and self._login is not None and self._connect is not None:
-            self._proceed(self._connect, packet)
-        elif isinstance(packet, Broken):
-            self._machine.fail(packet.reason, packet.what)
-        elif packet.kind == p.DISCONNECT:
-            self._machine.over = "closed by the client"
-        else:
-            self._refuse(Reason.PROTOCOL_ERROR, "authentication is not over")  # [MQTT-3.1.2-30]
-
-    def _begin(self, connect: p.Connect) -> None:
-        place, machine = self._place, self._machine
-        config = self._broker.config
-        wanted = connect.keep_alive_s
-        longest = config.max_keep_alive_s
-        keep_alive_s = longest if longest and (wanted == 0 or wanted > longest) else wanted
-        machine.begin(connect, keep_alive_s)
-        self._connect = connect
-        if config.redirect and connect.version == p.V5:
-            properties = Properties()
-            properties.texts[ids.SERVER_REFERENCE] = config.redirect  # MQTT 5.0 §4.13
-            reason = Reason.SERVER_MOVED if config.redirect_for_good else Reason.USE_ANOTHER_SERVER
-            machine.refuse(reason, "use the other server", properties)
-            return
-        self._login = Login(
-            self._broker.services.accounts,
-            place.logins,
-            place.secret,
-            place.domain,
-            self._connection.peer,
-            place.clock.now_ms,
-        )
-        self._method = connect.properties.texts.get(ids.AUTH_METHOD, "")
-        if self._method:
-            self._step(connect, self._login.begin(self._method, connect.properties.data.get(ids.AUTH_DATA)))
-        elif connect.username is None:
-            if config.anonymous and connect.password is None:
-                self._let_in(connect, None, b"")
-            else:
-                self._refuse(Reason.NOT_AUTHORIZED, "a user name and a password are needed here")
-        elif not (self._connection.secure or place.plain_logins):
-            self._refuse(Reason.NOT_AUTHORIZED, "passwords are taken over TLS only, as a rule on port 8883")
-        else:
-            self._step(connect, self._login.with_password(connect.username, connect.password or b""))
-
-    def _proceed(self, connect: p.Connect, packet: p.Auth) -> None:
-        method = packet.properties.texts.get(ids.AUTH_METHOD, "")
-        if packet.reason != Reason.CONTINUE_AUTHENTICATION or method != self._method:
-            # [MQTT-4.12.0-3], [MQTT-4.12.0-5]
-            self._refuse(Reason.PROTOCOL_ERROR, "this is not the next step of the authentication")
-            return
-        assert self._login is not None  # `_begin` made it
-        self._step(connect, self._login.answer(packet.properties.data.get(ids.AUTH_DATA, b"")))
-
-    def _step(self, connect: p.Connect, outcome: Outcome) -> None:
-        if outcome.is_granted:
-            self._let_in(connect, outcome.account, outcome.data)
-        elif outcome.reason is not Reason.SUCCESS:
-            self._refuse(outcome.reason, outcome.what)
-        else:
-            self._ask(outcome.data)
-
-    def _ask(self, data: bytes) -> None:
-        properties = Properties()
-        properties.texts[ids.AUTH_METHOD] = METHOD
-        properties.data[ids.AUTH_DATA] = data
-        self._machine.send(p.Auth(Reason.CONTINUE_AUTHENTICATION, properties))  # [MQTT-4.12.0-2]
-
-    def _authenticate_again(self, packet: p.Auth) -> None:
-        machine, login = self._machine, self._login
-        method = packet.properties.texts.get(ids.AUTH_METHOD, "")
-        if not self._method or method != self._method or login is None:
-            self._end(
-                Reason.PROTOCOL_ERROR, "not the method that the client connected with"
-            )  # [MQTT-4.12.1-1]
-            return
-        data = packet.properties.data.get(ids.AUTH_DATA)
-        is_first = packet.reason == Reason.REAUTHENTICATE
-        outcome = login.begin(method, data) if is_first else login.answer(data or b"")
-        if outcome.is_granted and outcome.account is self.account:
-            properties = Properties()
-            properties.texts[ids.AUTH_METHOD] = method
-            properties.data[ids.AUTH_DATA] = outcome.data
-            machine.send(p.Auth(Reason.SUCCESS, properties))
-        elif outcome.is_granted or outcome.reason is not Reason.SUCCESS:
-            self._end(Reason.NOT_AUTHORIZED, outcome.what)  # [MQTT-4.12.1-2]
-        else:
-            self._ask(outcome.data)
-
-    def _refuse(self, reason: Reason, what: str) -> None:
-        self._broker.counters.refused(Refusal.LOGIN_FAILED)
-        self._machine.refuse(reason, what)
 
     def _let_in(self, connect: p.Connect, account: Account | None, data: bytes) -> None:
         broker, machine = self._broker, self._machine
@@ -423,7 +415,6 @@ class MqttSession:
             alias_maximum=min(wanted.number(ids.TOPIC_ALIAS_MAXIMUM, 0), _MAX_ALIASES_OUT),
         )
         self._session = session
-        self._connect = None
         if account is not None:
             self.account, self.actor = account, account.actor
         broker.counters.logins += 1
@@ -435,9 +426,11 @@ class MqttSession:
         properties.numbers[ids.RECEIVE_MAXIMUM] = config.receive_maximum
         properties.numbers[ids.MAXIMUM_PACKET_SIZE] = config.max_packet_bytes
         properties.numbers[ids.TOPIC_ALIAS_MAXIMUM] = config.topic_alias_maximum
-        if self._method:
-            properties.texts[ids.AUTH_METHOD] = self._method  # [MQTT-4.12.0-5]
+        if self._arrival is not None and self._arrival.method:
+            properties.texts[ids.AUTH_METHOD] = self._arrival.method  # [MQTT-4.12.0-5]
             properties.data[ids.AUTH_DATA] = data
+        else:
+            self._arrival = None
         machine.accept(is_present, properties if connect.version == p.V5 else NONE)
         for packet_id in session.outflow.rewind():
             machine.send_ack(p.PUBREL, packet_id)  # [MQTT-4.4.0-1]
