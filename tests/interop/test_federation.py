@@ -1,10 +1,22 @@
 """Our server beside Prosody and ejabberd: what people of both do with each other."""
 
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from tests.support.neighbours import Authority, Ejabberd, Names, Neighbour, Person, Prosody, Sabir, missing
+from tests.support.neighbours import (
+    PASSWORD,
+    PATIENCE_S,
+    Authority,
+    Ejabberd,
+    Names,
+    Neighbour,
+    Person,
+    Prosody,
+    Sabir,
+    missing,
+)
 
 
 @dataclass
@@ -139,6 +151,28 @@ def test_people_of_two_servers_meet_in_a_room(street: Street, there: bool) -> No
 
     guest.close()
     host.wait_for_presence(f"{room}/guest", "unavailable")
+
+
+def test_a_client_of_irc_and_somebody_elsewhere_write_to_each_other(street: Street) -> None:
+    romeo = street.romeo()
+    with socket.create_connection(("127.0.0.1", street.ours.irc_port), timeout=PATIENCE_S) as irc:
+        lines = irc.makefile("r", encoding="utf-8")
+        irc.sendall(f"PASS :{PASSWORD}\r\nNICK nurse\r\nUSER nurse 0 * :Nurse\r\n".encode())
+        next(line for line in lines if " 001 " in line)
+
+        irc.sendall(f"PRIVMSG {romeo.bare} :Where is she?\r\n".encode())
+        heard = romeo.wait_for_body("Where is she?")
+        assert heard.get("from") == f"nurse@{street.ours.domain}"
+        romeo.say(
+            f"<message to='nurse@{street.ours.domain}' type='chat' id='i1'><body>Within</body></message>"
+        )
+
+        nick = f"romeo%40{street.theirs.domain}"
+        said = next(line.strip() for line in lines if " PRIVMSG nurse " in line)
+        assert said.endswith(f":{nick}!{nick}@{street.theirs.domain} PRIVMSG nurse :Within")
+        irc.sendall(f"PRIVMSG {nick} :Thanks\r\nQUIT\r\n".encode())
+        romeo.wait_for_body("Thanks")
+        lines.close()
 
 
 def test_what_is_said_while_a_server_is_down_arrives_when_it_is_back_whoever_was_killed(

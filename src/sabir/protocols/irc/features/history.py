@@ -16,7 +16,7 @@ from sabir.protocols.irc.features.client import Channel, Client
 from sabir.protocols.irc.features.scribe import Rows
 from sabir.protocols.irc.machine import Reply
 from sabir.protocols.irc.translate.accept import event_id_of
-from sabir.protocols.irc.translate.names import nick_of
+from sabir.protocols.irc.translate.names import name_of, nick_of
 from sabir.protocols.irc.translate.render import timestamp
 from sabir.protocols.irc.types.capabilities import EVENT_PLAYBACK
 from sabir.protocols.irc.types.line import Line
@@ -244,9 +244,7 @@ def _targets(client: Client, arguments: list[str], limit: int, reply: Reply) -> 
 def _name_for(client: Client, conversation: Conversation) -> str:
     if conversation.is_room:
         return client.network.scribe.channel(conversation)
-    parties = conversation.parties
-    other = parties[-1] if parties[0] is client.account else parties[0]
-    return nick_of(other.actor)
+    return nick_of(conversation.other_than(client.actor.id))
 
 
 def conversation_of(client: Client, target: str) -> Conversation | None:
@@ -255,8 +253,11 @@ def conversation_of(client: Client, target: str) -> Conversation | None:
     if looks_like_channel(target):
         return client.room(target)
     other = services.accounts.find(target)
-    if other is None or client.account is None:
+    if client.account is None:
         return None
+    if other is None:
+        peer = services.peers.actor_of(name_of(target)) if "@" in name_of(target) else None
+        return None if peer is None else services.directory.foreign(client.account, peer)
     return services.directory.direct(client.account, other)
 
 

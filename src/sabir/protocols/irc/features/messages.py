@@ -18,6 +18,7 @@ from sabir.protocols.irc.translate.accept import (
     reaction_of,
     typing_of,
 )
+from sabir.protocols.irc.translate.names import name_of
 from sabir.protocols.irc.translate.native import Pieces
 from sabir.protocols.irc.types.capabilities import MESSAGE_REDACTION
 from sabir.protocols.irc.types.line import Line
@@ -145,6 +146,11 @@ def find(client: Client, target: str) -> Conversation | None:
         other = client.network.services.accounts.find(target)
         if other is not None:
             found = client.network.services.messaging.open_direct(client.account, other)
+        elif "@" in name_of(target):
+            # `user@server` is a target of RFC 2812, too; so is the nick that stands for it.
+            peer = client.network.services.peers.actor_of(name_of(target))
+            if peer is not None:
+                found = client.network.services.messaging.open_foreign(client.account, peer)
     if found is not None:
         client.targets[target] = found
     return found

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from sabir.core.model.actor import Actor
+from sabir.core.model.actor import Actor, ActorKind
 from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import CORE, Event, Kind
 from sabir.core.model.plain import plain_text
@@ -53,7 +53,8 @@ class Scribe:
         """Return `nick!user@host` of anybody."""
         known = self._masks.get(actor.id)
         if known is None:
-            known = mask(nick_of(actor), self._host)
+            host = actor.name.rpartition("@")[2] if actor.kind is ActorKind.REMOTE else self._host
+            known = mask(nick_of(actor), host)
             self._masks[actor.id] = known
         return known
 
@@ -73,6 +74,8 @@ class Scribe:
         """Return to whom `sender_id` speaks in a conversation: a channel, or the other party's nick."""
         if conversation.is_room:
             return self.channel(conversation)
+        if conversation.peer is not None:
+            return nick_of(conversation.other_than(sender_id))
         parties = conversation.parties
         other = parties[-1] if parties[0].actor.id == sender_id else parties[0]
         return nick_of(other.actor)
