@@ -7,7 +7,8 @@ from itertools import groupby
 from typing import Final
 
 from sabir.core.errors import Refusal
-from sabir.core.model.actor import Account
+from sabir.core.log import Log
+from sabir.core.model.actor import Account, AccountState
 from sabir.core.model.changes import Change, MqttMessageRow, MqttSessionRow
 from sabir.core.ports import QueueRows
 from sabir.core.services import Services
@@ -48,7 +49,7 @@ class Broker:
         rows = services.queues.take()
         self.shelf: Final = Shelf(rows)
         self.dues.settled = self._settled
-        services.accounts.deleted.append(self._forget)
+        services.accounts.locked_out.append(self._locked_out)
         self._restore(rows)
 
     # Sessions
@@ -436,8 +437,14 @@ class Broker:
         if session.expiry_s != NEVER:
             session.expiring = self.services.scheduler.later(delay_ms, lambda: self.finish(session))
 
+    def _locked_out(self, log: Log, account: Account) -> None:
+        """Look at an account once it is known whether it was deleted, or has a new password."""
+        log.append_marker(lambda: self._forget(account))
+
     def _forget(self, account: Account) -> None:
         """End the sessions of an account that was deleted."""
+        if account.state is not AccountState.DELETED:
+            return
         for session in [each for each in self.sessions.values() if each.account is account]:
             session.will = None
             self.finish(session)
