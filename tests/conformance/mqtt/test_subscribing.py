@@ -242,6 +242,14 @@ def test_retained_messages_have_a_quota() -> None:
     assert writer.one(p.Ack, writer.publish("a", bytes(1500), 1, retain=True)).reason < 0x80
 
 
+def test_many_levels_of_a_topic_count_against_the_quota_too() -> None:
+    net = Net(MqttConfig(anonymous=True, max_retained_bytes=20_000))
+    writer = net.connect("w")
+    deep = "/".join(["x"] * 100)
+
+    assert writer.one(p.Ack, writer.publish(deep, b"1", 1, retain=True)).reason == Reason.QUOTA_EXCEEDED
+
+
 # Shared subscriptions
 
 

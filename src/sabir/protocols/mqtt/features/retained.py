@@ -7,6 +7,9 @@ from typing import Final
 
 from sabir.protocols.mqtt.codec.message import Message
 
+_LEVEL_BYTES: Final = 350
+"""Roughly what a level of the tree takes: with many levels much more than what is published there."""
+
 
 class _Node:
     __slots__ = ("children", "message")
@@ -69,16 +72,21 @@ class Retained:
 
     def matching(self, name: str, now_ms: int) -> list[Message]:
         """Return the messages whose topics match a filter, but those that have expired."""
-        found = list(_walk(self._root, name.split("/"), 0))
-        expired = [each for each in found if each.expires_ms and each.expires_ms <= now_ms]
-        for each in expired:
-            self.remove(each.topic)
-        return [each for each in found if each not in expired] if expired else found
+        found: list[Message] = []
+        expired: list[Message] = []
+        for message in _walk(self._root, name.split("/"), 0):
+            is_over = message.expires_ms and message.expires_ms <= now_ms
+            (expired if is_over else found).append(message)
+        for message in expired:
+            self.remove(message.topic)
+        return found
 
 
 def _cost(message: Message | None) -> int:
     """Return what counts against the quota: nothing of the server's own topics."""
-    return 0 if message is None or message.topic.startswith("$") else message.size
+    if message is None or message.topic.startswith("$"):
+        return 0
+    return message.size + message.topic.count("/") * _LEVEL_BYTES
 
 
 def _walk(node: _Node, levels: list[str], at: int) -> Iterator[Message]:
