@@ -439,3 +439,14 @@ def test_the_page_is_well_formed(server: XmppServer) -> None:
 
 def _fail(refusal: Refusal) -> None:
     raise AssertionError(refusal)
+
+
+def test_a_members_invitation_makes_nobody_an_operator_but_one_of_the_servers_does(tmp_path: Path) -> None:
+    server = XmppServer(tmp_path, policy=PolicyConfig(members_invite=True), operators=frozenset({"bard"}))
+    server.add("romeo")
+    _, secret = invited(server)
+
+    assert condition(register(server, secret, "bard")) == "conflict"
+    assert server.services.accounts.find("bard") is None
+    assert register(server, operators_invitation(server, name="bard"), "bard").get("type") == "result"
+    server.close()

@@ -483,6 +483,22 @@ def test_a_stranger_makes_only_so_many_accounts(tmp_path: Path) -> None:
     server.close()
 
 
+def test_nobody_registers_as_an_operator_who_has_no_account_yet(tmp_path: Path) -> None:
+    config = XmppConfig(require_tls=False, registration=True)
+    server = XmppServer(tmp_path, config, operators=frozenset({"bard"}))
+    raw = Raw(server)
+    raw.say(OPENING)
+
+    answer = raw.say(
+        b"<iq type='set' id='1'><query xmlns='jabber:iq:register'>"
+        b"<username>bard</username><password>pw</password></query></iq>"
+    )
+
+    assert b"<conflict " in answer
+    assert server.services.accounts.find("bard") is None
+    server.close()
+
+
 @pytest.mark.spec("XEP-0077 §3.3")
 def test_a_password_is_changed_and_other_clients_log_in_again(server: XmppServer) -> None:
     romeo, phone = server.log_in("romeo"), server.log_in("romeo", "phone")

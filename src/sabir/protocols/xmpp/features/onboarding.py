@@ -1,6 +1,6 @@
 """Invitations by a link (XEP-0401, XEP-0445, XEP-0379): what the link says, and what a contact may do with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 from urllib.parse import quote
 
@@ -32,6 +32,13 @@ def registration_uri(name: str, secret: str, domain: str) -> str:
     """Return the link by which a client makes an account, of that name unless it is empty (XEP-0445 §2)."""
     address = f"{name}@{domain}" if name else domain
     return f"xmpp:{address}?register;preauth={quote(secret)}"
+
+
+def is_from_operator(voucher: Voucher | None, name: str, operators: Collection[str]) -> bool:
+    """Return whether an operator has promised just that name to whoever shows the invitation."""
+    if voucher is None or voucher.name != name:
+        return False
+    return voucher.inviter is None or voucher.inviter.name in operators
 
 
 def subscribe(place: Place, stanza: Stanza, newcomer: Actor, inviter: Actor, ask: Callable[[], None]) -> None:

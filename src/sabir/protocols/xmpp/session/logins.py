@@ -81,6 +81,7 @@ class Logins:
     ) -> ServerMechanism:
         """See `Mechanisms.token_mechanism`."""
         self.token = None
+        self.certificate = None
         return TokenServer(name, lambda authcid: self._tokens(authcid, name, asked), self._use, bindings)
 
     def failed(self) -> None:

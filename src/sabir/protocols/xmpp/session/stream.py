@@ -240,6 +240,12 @@ class Stream:
         if not environment.logins.may_register(self.connection.peer, now_ms):
             self._refuse(stanza, _SLOW)
             return
+        if name in environment.operators and not onboarding.is_from_operator(
+            voucher, name, environment.operators
+        ):
+            # Who has that name rules the server: it is for nobody who merely asks first.
+            self._refuse(stanza, stanza_error_for(Refusal.ACCOUNT_EXISTS))
+            return
 
         def done(account: Account) -> None:
             self.connection.put(register.encode_answer(stanza.id, ""))
