@@ -8,6 +8,8 @@ from tests.support.federation import NOTHING, Net, Peering, proof_of
 from tests.support.xmpp import Peer
 
 from sabir.protocols.xmpp.config import FederationConfig, Verify
+from sabir.protocols.xmpp.federation.arriving import NEWCOMERS
+from sabir.protocols.xmpp.federation.links import MAX_ASKED
 from sabir.protocols.xmpp.machine import dialback
 
 HERE, THERE = "capulet.example", "montague.example"
@@ -416,3 +418,73 @@ def test_a_server_that_was_not_reached_is_left_alone_for_longer_and_longer(net: 
         assert len(net.calls) == expected
         assert [each.get("type") for each in juliet.hear()] == ["error"]
         net.advance(pause_ms)
+
+
+# What strangers can use up
+
+
+def test_who_names_domains_that_do_not_exist_keeps_nobody_from_being_called(net: Net) -> None:
+    net.server(HERE, federation=FederationConfig(max_links=20))
+    juliet = net.servers[HERE].log_in("juliet", "balcony")
+    peering, _ = opened(net)
+    for number in range(40):
+        peering.say(f"<db:result from='x{number}.example' to='{HERE}'>{'0' * 64}</db:result>")
+    net.server(THERE, "romeo")
+    romeo = net.servers[THERE].log_in("romeo", "orchard")
+
+    juliet.say(f"<iq type='get' id='i' to='{THERE}'><ping xmlns='urn:xmpp:ping'/></iq>")
+    juliet.say(f"<message to='romeo@{THERE}' type='chat'><body>Hi</body></message>")
+    net.settle()
+
+    assert [each.get("type") for each in juliet.hear()] == ["result"]
+    assert [each.child_text("body") for each in romeo.hear()] == ["Hi"]
+
+
+def test_strangers_have_only_so_many_servers_called_at_the_same_time(net: Net) -> None:
+    net.answering = lambda call: None  # nobody answers, nothing fails
+    for stream in range(6):
+        peering, _ = opened(net)
+        for number in range(45):
+            peering.say(f"<db:result from='x{number}.s{stream}.example' to='{HERE}'>{'0' * 64}</db:result>")
+
+    assert len(net.calls) == MAX_ASKED
+
+
+def test_a_stream_that_was_only_to_ask_about_a_key_may_end_without_a_pause(net: Net, juliet: Peer) -> None:
+    net.server(THERE, "romeo")
+    peering, _ = opened(net)
+    answered: list[Peering] = []
+    net.stop(THERE)
+    net.answering = lambda call: answered.append(net.answer(call))
+    peering.say(f"<db:result from='{THERE}' to='{HERE}'>{'0' * 64}</db:result>")
+    (owner,) = answered
+    owner.say(ANSWER + FEATURES.format(TLS_FEATURE))
+    owner.say(PROCEED)
+    owner.start_tls()
+    asked = owner.say(ANSWER + FEATURES.format(DIALBACK_FEATURE))
+    stream_id = asked.partition("<db:verify")[2].partition(" id='")[2].partition("'")[0]
+    owner.say(f"<db:verify from='{THERE}' to='{HERE}' id='{stream_id}' type='valid'/>")
+    assert "type='valid'" in peering.hear()
+
+    owner.drop()
+    juliet.say(f"<iq type='get' id='i' to='{THERE}'><ping xmlns='urn:xmpp:ping'/></iq>")
+    net.settle()
+
+    assert len(answered) == 2  # it is called at once, and nothing goes back
+
+
+def test_a_server_cannot_make_up_people_without_end(net: Net, juliet: Peer) -> None:
+    peering, _ = opened(net, proof_of(THERE))
+    peering.say("<bidi xmlns='urn:xmpp:bidi'/>" + EXTERNAL.format("="))
+    peering.say(OPENING)
+    probe = f"<presence from='p{{}}@{THERE}' to='juliet@{HERE}' type='probe'/>"
+    peering.say("".join([probe.format(number) for number in range(int(NEWCOMERS.burst))]))
+    actors = net.servers[HERE].services.directory.actors
+    before = len(actors)
+
+    answer = peering.say(f"<iq type='get' id='i' from='new@{THERE}' to='{HERE}'><x xmlns='y'/></iq>")
+    known = peering.say(probe.format(1))
+
+    assert "resource-constraint" in answer
+    assert "unsubscribed" in known
+    assert len(actors) == before

@@ -6,16 +6,19 @@ The stream has vouched for the domains of both addresses.
 from collections.abc import Callable
 from typing import Final
 
-from sabir.core.model.actor import Account
+from sabir.core.model.actor import Account, Actor, ActorKind
+from sabir.core.model.ids import ActorId
 from sabir.core.model.presence import Availability, Presence
 from sabir.gateway.contract import Counters
 from sabir.gateway.turnstile import Turnstile
+from sabir.net.limits import KeyedBuckets, Rate
 from sabir.protocols.xmpp import accept
 from sabir.protocols.xmpp.codec import attribute, element_of, encode_error_reply
 from sabir.protocols.xmpp.errors import (
     BAD_REQUEST,
     FORBIDDEN,
     SERVICE_UNAVAILABLE,
+    ErrorType,
     Refused,
     StanzaError,
     stanza_error_for,
@@ -29,6 +32,10 @@ from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, parse_jid_bytes
 from sabir.protocols.xmpp.types import Stanza
 
 _CAPABILITIES: Final = capabilities.ID.encode()
+NEWCOMERS: Final = Rate(per_s=5, burst=1_000)
+"""People of one server who were never heard of before: each is remembered, and a server may make up any number."""
+NEWCOMERS_OF_ALL: Final = Rate(per_s=20, burst=10_000)
+_TOO_MANY_NEW: Final = StanzaError(ErrorType.WAIT, "resource-constraint", "Too many new people: try later.")
 _SERVICES: Final = frozenset(
     (
         b"urn:xmpp:mam:2",
@@ -50,6 +57,8 @@ class Arrivals:
         answered: Callable[[str, bytes], bool],
         serves: Callable[[str], bool],
         readers: DistantReaders,
+        *,
+        limited: bool,
     ) -> None:
         """Prepare.
 
@@ -59,7 +68,10 @@ class Arrivals:
             answered: told the domain and the id of an answer to the server itself; says whether it waited for that.
             serves: says whether a domain is one of ours.
             readers: told whose devices elsewhere are available to whom.
+            limited: how many people unheard of may come is limited.
         """
+        self._newcomers: Final = KeyedBuckets(NEWCOMERS) if limited else None
+        self._newcomers_of_all: Final = KeyedBuckets(NEWCOMERS_OF_ALL)
         self._readers: Final = readers
         self._place: Final = place
         self._counters: Final = counters
@@ -83,8 +95,11 @@ class Arrivals:
         if not place.is_ours(to.domain):
             self._forward(stanza, sender, to)
             return
-        visitor = self._visitor(sender, to.domain, turnstile)
+        may_come = self._may_come(sender)
+        visitor = self._visitor(sender, to.domain, turnstile, is_kept=may_come)
         try:
+            if not may_come:
+                raise Refused(_TOO_MANY_NEW)
             if place.services.block_lists.refuses(str(sender.bare)) and stanza.type != b"unavailable":
                 raise Refused(FORBIDDEN)
             if to.domain in (place.push_domain, place.upload_domain):
@@ -113,12 +128,27 @@ class Arrivals:
             if domain == local and jid.domain == remote:
                 visitor.catch_up()
 
-    def _visitor(self, sender: Jid, local: str, turnstile: Turnstile) -> Visitor:
+    def _may_come(self, sender: Jid) -> bool:
+        """Return whether something is taken from `sender`: it is known, or may become so now."""
+        if self._newcomers is None or self._serves(sender.domain):
+            return True
+        services = self._place.services
+        if (chat.PROTOCOL, str(sender.bare)) in services.directory.actors_by_uri:
+            return True
+        now_ms = services.clock.now_ms()
+        # In this order: one server that tries for ever takes nothing from the others.
+        return self._newcomers.allow(sender.domain, now_ms) and self._newcomers_of_all.allow("", now_ms)
+
+    def _visitor(self, sender: Jid, local: str, turnstile: Turnstile, *, is_kept: bool) -> Visitor:
         known = self._staying.get((local, sender))
         if known is not None:
             known.turnstile = turnstile
             return known
-        actor = self._place.services.accounts.remote(chat.PROTOCOL, str(sender.bare))
+        uri = str(sender.bare)
+        if is_kept:
+            actor = self._place.services.accounts.remote(chat.PROTOCOL, uri)
+        else:
+            actor = Actor(ActorId(0), ActorKind.REMOTE, uri, None, chat.PROTOCOL, uri)  # only to be refused
         return Visitor(self._place, self._counters, actor, sender, local, turnstile, self._forget)
 
     def _stay(self, visitor: Visitor) -> None:

@@ -26,6 +26,8 @@ from sabir.protocols.xmpp.machine.peers import Pair, admits
 MAX_WAITING: Final = 500
 MAX_WAITING_BYTES: Final = 1 << 20
 """What waits for a stream, per link."""
+MAX_ASKED: Final = 200
+"""Keys under way to their owners: strangers have us call whomever they name, without having proven anything."""
 SERVICES: Final = ("xmpp-server", "xmpps-server")  # RFC 6120 §3.2.1, XEP-0368 §3
 PORT: Final = 5269
 
@@ -50,6 +52,10 @@ class Carrier(Protocol):
 
 class Caller(Protocol):
     """A stream of ours that is being set up, or is up."""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it is to carry stanzas, not only questions about keys."""
 
     def want(self) -> None:
         """Prove our domain: there is something to send."""
@@ -139,6 +145,8 @@ class Links:
         self._scheduler: Final = scheduler
         self._log: Final = log
         self._links: Final[dict[Pair, Link]] = {}
+        self._asked = 0
+        """Questions about keys that nobody has answered yet."""
 
     # For features
 
@@ -218,11 +226,12 @@ class Links:
 
     def ask(self, pair: Pair, stream_id: str, key: str, then: Callable[[str], None]) -> None:
         """Ask the servers of `pair.remote` whether a key is theirs; `then` is told what they say, or `error`."""
-        link = self.link(pair)
-        if link is None or self._clock.now_ms() < link.retry_at_ms:
+        link = None if self._asked >= MAX_ASKED else self.link(pair)
+        if link is None or self._clock.now_ms() < link.retry_at_ms or (pair, stream_id) in link.questions:
             then("error")
             return
         link.questions[(pair, stream_id)] = (key, then)
+        self._asked += 1
         if link.caller is not None:
             link.caller.ask(pair, stream_id, key)
         else:
@@ -265,6 +274,7 @@ class Links:
         link = self._links.get(pair)
         question = None if link is None else link.questions.pop((pair, stream_id), None)
         if question is not None:
+            self._asked -= 1
             question[1](outcome)
 
     def carries(self, pair: Pair, carrier: Carrier) -> None:
@@ -297,8 +307,9 @@ class Links:
         if caller is not None and link.caller is caller:
             link.caller = None
             if link.carrier is not carrier:
-                self.failed(pair, why)  # it never got so far
-                return
+                if caller.is_wanted or link.questions:
+                    self.failed(pair, why)  # it never got so far
+                return  # else it has done what it was for: to ask about a key
         if link.carrier is carrier:
             link.carrier = None
             self._log.info(
@@ -314,6 +325,7 @@ class Links:
             return
         link.calling = False
         questions, link.questions = link.questions, {}
+        self._asked -= len(questions)
         for _, then in questions.values():
             then("error")
         if link.carrier is not None:
@@ -370,10 +382,14 @@ class Links:
             carrier.put(stanza)
 
     def _forget_idle(self) -> None:
+        """Make room, by half of those that wait for their next try if need be.
+
+        Or whoever names enough domains that do not exist would keep us from calling any other.
+        """
         now_ms = self._clock.now_ms()
-        for pair in [
-            pair for pair, link in self._links.items() if link.is_idle and link.retry_at_ms <= now_ms
-        ]:
+        idle = [pair for pair, link in self._links.items() if link.is_idle]
+        over = [pair for pair in idle if self._links[pair].retry_at_ms <= now_ms]
+        for pair in over or idle[: (len(idle) + 1) // 2]:
             del self._links[pair]
 
 

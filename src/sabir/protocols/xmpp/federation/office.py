@@ -58,7 +58,9 @@ class Office:
         self._outbox: Final = Outbox(place, links, randomness(8).hex())
         readers = DistantReaders(place)
         services.pubsub.outlets.append(readers.publish)
-        self._arrivals: Final = Arrivals(place, counters, self._outbox.answered, links.serves, readers)
+        self._arrivals: Final = Arrivals(
+            place, counters, self._outbox.answered, links.serves, readers, limited=environment.limited
+        )
         self._shared: Final = Shared(
             links,
             self._arrivals,

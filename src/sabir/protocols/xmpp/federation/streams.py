@@ -243,6 +243,11 @@ class OutgoingStream:
         """See `Carrier.give_up`."""
         self._end(StreamError(StreamCondition.CONNECTION_TIMEOUT, why))
 
+    @property
+    def is_wanted(self) -> bool:
+        """See `Caller.is_wanted`."""
+        return self._machine.is_wanted
+
     def want(self) -> None:
         """See `Caller.want`."""
         self._handle(self._machine.want(self._connection.now_ms))
