@@ -226,7 +226,8 @@ class Snapshot(msgspec.Struct):
     """Actors that have pubsub nodes; those are read when they are needed (`LogStore.nodes`)."""
     last_node_id: int = 0
     pushes: list[PushRow] = []
-    queues: QueueRows = QueueRows()
+    # A factory: compiled, the struct is not known to be frozen, and msgspec refuses it as a default.
+    queues: QueueRows = msgspec.field(default_factory=QueueRows)
     vouchers: list[VoucherRow] = []
 
 
