@@ -23,11 +23,11 @@ const words = (stanza) => stanza.getElementsByTagName("body")[0].textContent;
 
 const bodies = [];
 for (const text of ["Lady, by yonder blessed moon", "I swear, \u{1F319} & <that> tips", "with silver"]) {
-  const heard = juliet.next("message");
+  const heard = juliet.next("message", romeo.connection.jid);
   romeo.connection.send($msg({ to: juliet.connection.jid, type: "chat" }).c("body").t(text));
   bodies.push(words(await heard));
 }
-const answered = romeo.next("message");
+const answered = romeo.next("message", juliet.connection.jid);
 juliet.connection.send($msg({ to: romeo.connection.jid, type: "chat" }).c("body").t("O, swear not by the moon"));
 bodies.push(words(await answered));
 const roster = await romeo.ask($iq({ type: "get" }).c("query", { xmlns: "jabber:iq:roster" }));

@@ -17,9 +17,10 @@ export async function begin(service, jid, password, options = {}) {
     });
   });
   connection.send($pres());
-  const next = (name) =>
+  // Of one sender: others may have written before, to somebody who was away.
+  const next = (name, from) =>
     new Promise((resolve) => {
-      connection.addHandler((stanza) => void resolve(stanza) ?? false, null, name);
+      connection.addHandler((stanza) => void resolve(stanza) ?? false, null, name, null, null, from);
     });
   const ask = (payload) => new Promise((resolve, reject) => connection.sendIQ(payload, resolve, reject));
   const end = () => {

@@ -27,7 +27,7 @@ await mercutio.send(xml("presence"));
 
 const nurse = await beginStrophe(service, `nurse@${domain}/strophe`, password);
 const asked = heard(mercutio, (stanza) => stanza.is("message") && stanza.getChildText("body"));
-const answered = nurse.next("message");
+const answered = nurse.next("message", address.toString());
 nurse.connection.send($msg({ to: address.toString(), type: "chat", id: "m1" }).c("body").t("Is it good e'en? \u{1F319}"));
 const question = await asked;
 await mercutio.send(xml("message", { to: question.attrs.from, type: "chat" }, xml("body", {}, "'Tis no less, I tell you.")));
