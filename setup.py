@@ -81,6 +81,7 @@ COMPILED: tuple[str, ...] = (
     "src/sabir/protocols/mqtt/machine/connection.py",
     "src/sabir/protocols/mqtt/machine/flows.py",
     "src/sabir/protocols/mqtt/session/connected.py",
+    "src/sabir/protocols/mqtt/translate/topics.py",
     "src/sabir/protocols/mqtt/types/packets.py",
     "src/sabir/protocols/mqtt/types/properties.py",
     "src/sabir/protocols/xmpp/accept.py",

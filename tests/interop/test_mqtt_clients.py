@@ -6,10 +6,11 @@ import asyncio
 import json
 import queue
 import shutil
+import socket
 import ssl
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from tests.interop.conftest import PASSWORD, RunningServer
@@ -62,6 +63,34 @@ def test_paho_talks_over_tls_at_every_quality(running: RunningServer, version: i
     finally:
         reader.close()
         writer.close()
+
+
+def test_a_device_and_a_person_on_irc_talk_in_one_room(running: RunningServer) -> None:
+    device = Paho(running, "mercutio", 5)
+    try:
+        device.client.subscribe("chat/v1/r/queue/text", 1)
+        assert device.ready.get(timeout=TIMEOUT_S) == "subscribed"
+        with socket.create_connection(("127.0.0.1", running.ports["irc"]), timeout=TIMEOUT_S) as person:
+            lines = person.makefile("rb")
+            person.sendall(
+                f"PASS {PASSWORD}\r\nNICK nurse\r\nUSER nurse 0 * :Nurse\r\nJOIN #queue\r\n".encode()
+            )
+            _line(lines, b" 366 ")
+            person.sendall(b"PRIVMSG #queue :is the lamp on?\r\n")
+            asked = device.heard.get(timeout=TIMEOUT_S)
+            device.client.publish("chat/v1/r/queue/text", "it is", 1).wait_for_publish(TIMEOUT_S)
+            answer = _line(lines, b"PRIVMSG")
+            lines.close()
+    finally:
+        device.close()
+
+    assert (asked.payload, dict(asked.properties.UserProperty)["sender"]) == (b"is the lamp on?", "nurse")
+    assert answer.startswith(b":mercutio!")
+    assert answer.endswith(b" PRIVMSG #queue :it is\r\n")
+
+
+def _line(lines: BinaryIO, wanted: bytes) -> bytes:
+    return next(line for line in lines if wanted in line)
 
 
 def test_aiomqtt_gets_a_retained_message(running: RunningServer) -> None:

@@ -4,6 +4,9 @@ A client logs in with the name and password of an account. Topics are the broker
 goes to whoever subscribes, under the rules of `mqtt.acl`. Client identifiers are those of an account: two accounts
 may use the same one.
 
+The topics `chat/v1/r/<room>/text` and `/msg` are rooms: what is published there is said in the room, and what anybody
+says there is published.
+
 Sessions that are to outlive their connection, what waits in them and retained messages are in the store (tables
 `mqtt_*`); everything else is in memory.
 

@@ -12,7 +12,7 @@ from sabir.protocols.mqtt.features.broker import Broker
 from sabir.protocols.mqtt.features.status import Status
 from sabir.protocols.mqtt.machine import Limits
 from sabir.protocols.mqtt.session import MqttSession, Place
-from sabir.protocols.mqtt.session.connected import PROTOCOL
+from sabir.protocols.mqtt.translate.said import PROTOCOL, MqttTranslator
 
 PATH: Final = "/mqtt"
 _MS: Final = 1000
@@ -40,6 +40,7 @@ class MqttFrontEnd:
             environment.domain,
             plain_logins=environment.plain_logins,
         )
+        environment.services.contents.register(PROTOCOL, MqttTranslator())
         Status(self.broker, environment.version, environment.started_ms).start()
 
     def doors(self) -> Sequence[Door]:

@@ -23,6 +23,7 @@ from sabir.protocols.mqtt.features.shelf import Shelf, fill, filter_of, message_
 from sabir.protocols.mqtt.features.subscriptions import Group, Subscriptions
 from sabir.protocols.mqtt.features.topics import is_filter, shared
 from sabir.protocols.mqtt.machine import Sending
+from sabir.protocols.mqtt.translate.topics import is_chat
 from sabir.protocols.mqtt.types import packets as p
 from sabir.protocols.mqtt.types import properties as ids
 from sabir.protocols.mqtt.types.properties import NONE, Properties
@@ -155,7 +156,9 @@ class Broker:
         if parts is None or not is_filter(parts[1]):
             return Reason.TOPIC_FILTER_INVALID, False
         group, name = parts
-        if not self.acl.may_subscribe(session.name, session.client_id, name):
+        if group and is_chat(name):
+            return Reason.TOPIC_FILTER_INVALID, False  # whoever is in a room hears everything
+        if not is_chat(name) and not self.acl.may_subscribe(session.name, session.client_id, name):
             return Reason.NOT_AUTHORIZED, False
         if len(session.filters) >= self.config.max_subscriptions and wanted.name not in session.filters:
             return Reason.QUOTA_EXCEEDED, False

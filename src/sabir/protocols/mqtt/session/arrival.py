@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Final
 
@@ -9,12 +10,29 @@ from sabir.core.errors import Refusal
 from sabir.core.model.actor import Account
 from sabir.net.connection import Connection
 from sabir.protocols.mqtt.features.login import METHOD, Login, Outcome
+from sabir.protocols.mqtt.features.sessions import NEVER, ClientSession
 from sabir.protocols.mqtt.machine import Broken, Machine
 from sabir.protocols.mqtt.session.place import Place
+from sabir.protocols.mqtt.translate.topics import is_chat
 from sabir.protocols.mqtt.types import packets as p
 from sabir.protocols.mqtt.types import properties as ids
-from sabir.protocols.mqtt.types.properties import Properties
+from sabir.protocols.mqtt.types.properties import NONE, Properties
 from sabir.protocols.mqtt.types.reasons import Reason
+
+MAX_CLIENT_ID_BYTES: Final = 1024
+_MAX_RECEIVE: Final = 65_535
+_MAX_ALIASES_OUT: Final = 100
+
+
+class LetIn:
+    """A client that has its session."""
+
+    def __init__(self, session: ClientSession, is_present: bool, properties: Properties) -> None:
+        self.session: Final = session
+        self.is_present: Final = is_present
+        """It was there before."""
+        self.properties: Final = properties
+        """Those of CONNACK."""
 
 
 class Arrival:
@@ -25,7 +43,8 @@ class Arrival:
         place: Place,
         connection: Connection,
         machine: Machine,
-        let_in: Callable[[p.Connect, Account | None, bytes], None],
+        let_in: Callable[[LetIn], None],
+        end: Callable[[Reason, str], None],
     ) -> None:
         """Wait for CONNECT.
 
@@ -33,7 +52,8 @@ class Arrival:
             place: what all connections share.
             connection: that of the client.
             machine: that of the connection.
-            let_in: called with CONNECT, whose account it is, and what the mechanism has to say last.
+            let_in: called when the client has its session.
+            end: ends the connection with DISCONNECT.
         """
         self.method = ""
         """The authentication method of CONNECT, empty for a password."""
@@ -42,6 +62,7 @@ class Arrival:
         self._connection: Final = connection
         self._machine: Final = machine
         self._let_in: Final = let_in
+        self._end: Final = end
         self._login: Login | None = None
         self._connect: p.Connect | None = None
 
@@ -85,7 +106,7 @@ class Arrival:
             self._step(connect, self._login.begin(self.method, connect.properties.data.get(ids.AUTH_DATA)))
         elif connect.username is None:
             if config.anonymous and connect.password is None:
-                self._let_in(connect, None, b"")
+                self._admit(connect, None, b"")
             else:
                 self._refuse(Reason.NOT_AUTHORIZED, "a user name and a password are needed here")
         elif not (self._connection.secure or place.plain_logins):
@@ -105,7 +126,7 @@ class Arrival:
     def _step(self, connect: p.Connect, outcome: Outcome) -> None:
         if outcome.is_granted:
             self._connect = None  # and the password with it
-            self._let_in(connect, outcome.account, outcome.data)
+            self._admit(connect, outcome.account, outcome.data)
         elif outcome.reason is not Reason.SUCCESS:
             self._refuse(outcome.reason, outcome.what)
         else:
@@ -142,3 +163,55 @@ class Arrival:
     def _refuse(self, reason: Reason, what: str) -> None:
         self._broker.counters.refused(Refusal.LOGIN_FAILED)
         self._machine.refuse(reason, what)
+
+    def _admit(self, connect: p.Connect, account: Account | None, data: bytes) -> None:
+        """Give the client its session, unless something that it wants cannot be."""
+        broker, machine = self._broker, self._machine
+        config = broker.config
+        client_id, properties = connect.client_id, Properties()
+        if not client_id:
+            if connect.version == p.V311 and not connect.clean_start:
+                # [MQTT-3.1.3-8] of 3.1.1
+                machine.refuse(Reason.CLIENT_ID_NOT_VALID, "a session needs a client identifier")
+                return
+            client_id = f"sabir-{secrets.token_hex(8)}"
+            properties.texts[ids.ASSIGNED_CLIENT_ID] = client_id  # [MQTT-3.2.2-16]
+        if len(client_id) > MAX_CLIENT_ID_BYTES:
+            machine.refuse(Reason.CLIENT_ID_NOT_VALID, "the client identifier is too long")
+            return
+        name = "" if account is None else account.name
+        will = connect.will
+        if will is not None and is_chat(will.topic):
+            machine.refuse(Reason.TOPIC_NAME_INVALID, "a will is not for rooms")
+            return
+        if will is not None and not broker.acl.may_write(name, client_id, will.topic):
+            machine.refuse(Reason.NOT_AUTHORIZED, "the will is for a topic that is not for this client")
+            return
+        wanted = connect.properties
+        if connect.version == p.V5:
+            expiry_s = wanted.number(ids.SESSION_EXPIRY, 0)
+        else:
+            expiry_s = 0 if connect.clean_start else NEVER
+        session, is_present = broker.open(
+            account, client_id, clean_start=connect.clean_start, expiry_s=expiry_s
+        )
+        session.will = will
+        session.attach(
+            self._connection,
+            self._end,
+            connect.version,
+            receive_maximum=min(wanted.number(ids.RECEIVE_MAXIMUM, _MAX_RECEIVE), config.max_inflight),
+            maximum_packet_size=machine.maximum_packet_size,
+            alias_maximum=min(wanted.number(ids.TOPIC_ALIAS_MAXIMUM, 0), _MAX_ALIASES_OUT),
+        )
+        if session.expiry_s != expiry_s:
+            properties.numbers[ids.SESSION_EXPIRY] = session.expiry_s
+        if machine.keep_alive_s != connect.keep_alive_s:
+            properties.numbers[ids.SERVER_KEEP_ALIVE] = machine.keep_alive_s  # [MQTT-3.2.2-21]
+        properties.numbers[ids.RECEIVE_MAXIMUM] = config.receive_maximum
+        properties.numbers[ids.MAXIMUM_PACKET_SIZE] = config.max_packet_bytes
+        properties.numbers[ids.TOPIC_ALIAS_MAXIMUM] = config.topic_alias_maximum
+        if self.method:
+            properties.texts[ids.AUTH_METHOD] = self.method  # [MQTT-4.12.0-5]
+            properties.data[ids.AUTH_DATA] = data
+        self._let_in(LetIn(session, is_present, properties if connect.version == p.V5 else NONE))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from sabir.core.errors import Refusal
@@ -13,29 +13,26 @@ from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import Event
 from sabir.core.model.ids import ActorId
 from sabir.core.model.presence import OFFLINE, Presence
-from sabir.core.model.signals import AccountChanged, Signal
+from sabir.core.model.signals import AccountChanged, Cause, Signal
 from sabir.gateway.contract import Turnstile
 from sabir.net.connection import Connection
 from sabir.protocols.mqtt.codec.message import Message
 from sabir.protocols.mqtt.errors import reason_for
-from sabir.protocols.mqtt.features.sessions import NEVER, ClientSession
+from sabir.protocols.mqtt.features.sessions import ClientSession
 from sabir.protocols.mqtt.features.shelf import received
 from sabir.protocols.mqtt.machine import Broken, Machine
-from sabir.protocols.mqtt.session.arrival import Arrival
+from sabir.protocols.mqtt.session.arrival import Arrival, LetIn
+from sabir.protocols.mqtt.session.chat import Chat
 from sabir.protocols.mqtt.session.place import Place
+from sabir.protocols.mqtt.translate.said import PROTOCOL
+from sabir.protocols.mqtt.translate.topics import is_chat
 from sabir.protocols.mqtt.types import packets as p
 from sabir.protocols.mqtt.types import properties as ids
-from sabir.protocols.mqtt.types.properties import NONE, Properties
 from sabir.protocols.mqtt.types.reasons import FAILED, Reason
-
-PROTOCOL: Final = "mqtt"
-MAX_CLIENT_ID_BYTES: Final = 1024
 
 _IN_ORDER: Final = frozenset((p.PUBLISH, p.PUBREL, p.SUBSCRIBE, p.UNSUBSCRIBE))
 """Packets that take effect after whatever the client sent before them (DATAMODEL 1.5)."""
 _NOBODY: Final = Actor(ActorId(0), ActorKind.GUEST, "*", None, PROTOCOL, "")
-_MAX_RECEIVE: Final = 65_535
-_MAX_ALIASES_OUT: Final = 100
 _MAX_KNOWN: Final = 1000
 
 
@@ -52,10 +49,11 @@ class MqttSession:
         self._broker: Final = place.broker
         self._connection: Final = connection
         self._machine: Final = Machine(place.limits, place.names, place.clock.now_ms())
-        self._arrival: Arrival | None = Arrival(place, connection, self._machine, self._let_in)
+        self._arrival: Arrival | None = Arrival(place, connection, self._machine, self._let_in, self._end)
         self._session: ClientSession | None = None
         self._sends_will = True
         self._turnstile: Final = Turnstile(place.broker.services.log)
+        self._chat: Chat | None = None
         self._stalled: list[p.Packet] = []
         self._writable: dict[str, bool] = {}
 
@@ -145,7 +143,9 @@ class MqttSession:
         if isinstance(packet, p.Publish):
             if session.row and packet.qos == 2:
                 return True
-            return self._broker.must_keep(packet.topic, packet.qos, packet.retain)
+            return not is_chat(packet.topic) and self._broker.must_keep(
+                packet.topic, packet.qos, packet.retain
+            )
         return session.row > 0
 
     def _handle_late(self, session: ClientSession, packet: p.Packet) -> None:
@@ -189,6 +189,9 @@ class MqttSession:
             if is_new and len(received) >= broker.config.receive_maximum:
                 self._end(Reason.RECEIVE_MAXIMUM_EXCEEDED, "more messages than Receive Maximum")
                 return True
+        if is_new and is_chat(packet.topic):
+            self._say(session, packet)
+            return True
         if is_new:
             message = broker.message(packet.topic, packet.payload, qos, packet.retain, packet.properties)
             if packet.frame:
@@ -217,6 +220,30 @@ class MqttSession:
             self._machine.send_ack(p.PUBACK, packet.packet_id, reason)  # [MQTT-4.3.2-4]
         elif packet.qos == 2:
             self._machine.send_ack(p.PUBREC, packet.packet_id, reason)  # [MQTT-4.3.3-8]
+
+    def _say(self, session: ClientSession, packet: p.Publish) -> None:
+        if packet.qos == 2:
+            session.inflow.received.add(packet.packet_id)
+        if self._chat is None:
+            self._heard(packet, Reason.NOT_AUTHORIZED, "rooms are for those who have an account")
+        else:
+            self._chat.say(packet)
+
+    def _heard(self, packet: p.Publish, reason: int, what: str) -> None:
+        """Acknowledge a message to a room, or say why it is not there."""
+        session = self._session
+        if session is None:
+            return
+        if reason >= FAILED:
+            session.inflow.received.discard(packet.packet_id if packet.qos == 2 else 0)
+            if packet.qos and session.version != p.V5:
+                self._end(Reason.IMPLEMENTATION_ERROR, what)  # 3.1.1 has no word for it
+                return
+        elif packet.qos == 2 and session.row:
+            self._write_then(p.PUBREC, packet.packet_id, [received(session, packet.packet_id)])
+            return
+        self._answer(packet, reason)
+        self._flush()
 
     def _without_room(self) -> bool:
         """Let a publisher of 3.1.1, which has no word for it, wait for room; return whether it is no use."""
@@ -306,16 +333,43 @@ class MqttSession:
         self._broker.services.queues.store(lambda: rows, then, self._store_failed)
 
     def _subscribe(self, session: ClientSession, packet: p.Subscribe) -> None:
+        for wanted in packet.filters:
+            if wanted.no_local and wanted.name.startswith("$share/"):
+                self._end(Reason.PROTOCOL_ERROR, "a shared subscription with No Local")  # [MQTT-3.8.3-4]
+                return
+        rooms = [at for at, wanted in enumerate(packet.filters) if is_chat(wanted.name)]
+        if not rooms:
+            self._grant(session, packet, {})
+            return
+        found: dict[int, int] = {}
+
+        def then(at: int, reason: int) -> None:
+            found[at] = reason
+            if len(found) == len(rooms):
+                self._turnstile.leave()
+                if self._session is session:
+                    self._grant(session, packet, found)
+
+        self._turnstile.enter()
+        for at in rooms:
+            wanted = packet.filters[at]
+            if self._chat is None:
+                then(at, Reason.NOT_AUTHORIZED)
+            else:
+                self._chat.subscribe(wanted.name, wanted.qos, partial(then, at))
+
+    def _grant(self, session: ClientSession, packet: p.Subscribe, of_rooms: dict[int, int]) -> None:
+        """Add the filters of a SUBSCRIBE; `of_rooms` are the reason codes of those that are rooms."""
         broker = self._broker
         numbers = packet.properties.subscription_ids
         number = numbers[0] if numbers else 0
         reasons: list[int] = []
         granted: list[tuple[p.Filter, bool]] = []
-        for wanted in packet.filters:
-            if wanted.no_local and wanted.name.startswith("$share/"):
-                self._end(Reason.PROTOCOL_ERROR, "a shared subscription with No Local")  # [MQTT-3.8.3-4]
-                return
-            reason, is_new = broker.subscribe(session, wanted, number)
+        for at, wanted in enumerate(packet.filters):
+            reason, is_new = of_rooms.get(at, 0), False
+            if reason < FAILED:
+                answer_of, is_new = broker.subscribe(session, wanted, number)
+                reason = reason if at in of_rooms and answer_of < FAILED else answer_of
             if reason < FAILED:
                 granted.append((wanted, is_new))
             reasons.append(reason if reason < FAILED or session.version == p.V5 else FAILED)
@@ -335,6 +389,9 @@ class MqttSession:
     def _unsubscribe(self, session: ClientSession, packet: p.Unsubscribe) -> None:
         broker = self._broker
         reasons = [int(broker.unsubscribe(session, name)) for name in packet.filters]
+        if self._chat is not None:
+            for name in packet.filters:
+                self._chat.unsubscribe(name, session)
 
         def then() -> None:
             self._machine.send(p.Answers(p.UNSUBACK, packet.packet_id, reasons))  # [MQTT-3.10.4-4]
@@ -376,66 +433,23 @@ class MqttSession:
 
     # Logging in
 
-    def _let_in(self, connect: p.Connect, account: Account | None, data: bytes) -> None:
-        broker, machine = self._broker, self._machine
-        config = broker.config
-        client_id, properties = connect.client_id, Properties()
-        if not client_id:
-            if connect.version == p.V311 and not connect.clean_start:
-                # [MQTT-3.1.3-8] of 3.1.1
-                machine.refuse(Reason.CLIENT_ID_NOT_VALID, "a session needs a client identifier")
-                return
-            client_id = f"sabir-{secrets.token_hex(8)}"
-            properties.texts[ids.ASSIGNED_CLIENT_ID] = client_id  # [MQTT-3.2.2-16]
-        if len(client_id) > MAX_CLIENT_ID_BYTES:
-            machine.refuse(Reason.CLIENT_ID_NOT_VALID, "the client identifier is too long")
-            return
-        name = "" if account is None else account.name
-        will = connect.will
-        if will is not None and not broker.acl.may_write(name, client_id, will.topic):
-            machine.refuse(
-                Reason.NOT_AUTHORIZED, "the will is for a topic that this client may not publish to"
-            )
-            return
-        wanted = connect.properties
-        if connect.version == p.V5:
-            expiry_s = wanted.number(ids.SESSION_EXPIRY, 0)
-        else:
-            expiry_s = 0 if connect.clean_start else NEVER
-        session, is_present = broker.open(
-            account, client_id, clean_start=connect.clean_start, expiry_s=expiry_s
-        )
-        session.will = will
-        session.attach(
-            self._connection,
-            self._end,
-            connect.version,
-            receive_maximum=min(wanted.number(ids.RECEIVE_MAXIMUM, _MAX_RECEIVE), config.max_inflight),
-            maximum_packet_size=machine.maximum_packet_size,
-            alias_maximum=min(wanted.number(ids.TOPIC_ALIAS_MAXIMUM, 0), _MAX_ALIASES_OUT),
-        )
+    def _let_in(self, let_in: LetIn) -> None:
+        broker, machine, session = self._broker, self._machine, let_in.session
         self._session = session
-        if account is not None:
-            self.account, self.actor = account, account.actor
+        if session.account is not None:
+            self.account, self.actor = session.account, session.account.actor
+            self._chat = Chat(broker.services, self._place.rendered, self, self._turnstile, self._heard)
         broker.counters.logins += 1
         broker.services.devices.log_in(self)
-        if session.expiry_s != expiry_s:
-            properties.numbers[ids.SESSION_EXPIRY] = session.expiry_s
-        if machine.keep_alive_s != connect.keep_alive_s:
-            properties.numbers[ids.SERVER_KEEP_ALIVE] = machine.keep_alive_s  # [MQTT-3.2.2-21]
-        properties.numbers[ids.RECEIVE_MAXIMUM] = config.receive_maximum
-        properties.numbers[ids.MAXIMUM_PACKET_SIZE] = config.max_packet_bytes
-        properties.numbers[ids.TOPIC_ALIAS_MAXIMUM] = config.topic_alias_maximum
-        if self._arrival is not None and self._arrival.method:
-            properties.texts[ids.AUTH_METHOD] = self._arrival.method  # [MQTT-4.12.0-5]
-            properties.data[ids.AUTH_DATA] = data
-        else:
+        if self._arrival is not None and not self._arrival.method:
             self._arrival = None
-        machine.accept(is_present, properties if connect.version == p.V5 else NONE)
+        machine.accept(let_in.is_present, let_in.properties)
         for packet_id in session.outflow.rewind():
             machine.send_ack(p.PUBREL, packet_id)  # [MQTT-4.4.0-1]
         self._flush()
         session.pump()
+        if self._chat is not None and let_in.is_present:
+            self._chat.come_back(session)
 
     # The end
 
@@ -447,19 +461,27 @@ class MqttSession:
         session, self._session = self._session, None
         if session is None:
             return
+        self._broker.services.rooms.drop(self, Cause.QUIT, "")
         self._broker.services.devices.log_out(self)
         self._broker.leave(session, sends_will=self._sends_will)
 
     # The core's side
 
     def deliver(self, conversation: Conversation, event: Event) -> None:
-        """See `Session.deliver`: conversations are not shown on topics."""
+        """Publish what is said in a room."""
+        if self._chat is not None and self._session is not None and conversation.is_room:
+            self._chat.show(conversation, event, self._session)
 
     def posted(self, conversation: Conversation, event: Event, token: object) -> None:
-        """See `Session.posted`: nothing is posted."""
+        """Acknowledge what is in the log."""
+        if self._chat is not None:
+            self._chat.posted(conversation, event, token, self._session)
 
     def refused(self, refusal: Refusal, token: object) -> None:
-        """See `Session.refused`: nothing is posted."""
+        """Say that something is not in the log."""
+        self._broker.counters.refused(refusal)
+        if self._chat is not None:
+            self._chat.refused(refusal, token)
 
     def signal(self, signal: Signal) -> None:
         """Ask the client to log in again when its account has changed; nothing else of this concerns a broker."""

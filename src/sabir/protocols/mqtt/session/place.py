@@ -10,6 +10,7 @@ from sabir.base.secret import Secret
 from sabir.net.limits import LoginLimits
 from sabir.protocols.mqtt.codec.decoder import Names
 from sabir.protocols.mqtt.features.broker import Broker
+from sabir.protocols.mqtt.features.rooms import Rendered
 from sabir.protocols.mqtt.machine import Limits
 
 
@@ -33,6 +34,7 @@ class Place:
         self.domain: Final = domain
         self.plain_logins: Final = plain_logins
         self.names: Final = Names()
+        self.rendered: Final = Rendered(broker.services)
         self.clock: Final = MonotonicClock()
         self.stalled: Final[dict[int, Callable[[], None]]] = {}
         """What publishers do who wait until a full session has room, by their connection."""
