@@ -226,8 +226,8 @@ class Snapshot(msgspec.Struct):
     """Actors that have pubsub nodes; those are read when they are needed (`LogStore.nodes`)."""
     last_node_id: int = 0
     pushes: list[PushRow] = []
-    # A factory: compiled, the struct is not known to be frozen, and msgspec refuses it as a default.
-    queues: QueueRows = msgspec.field(default_factory=QueueRows)
+    queues: QueueRows | None = None
+    """None where nothing was kept; compiled, msgspec takes no struct as a default."""
     vouchers: list[VoucherRow] = []
 
 

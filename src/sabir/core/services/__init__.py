@@ -14,7 +14,7 @@ from sabir.core.directory import Directory
 from sabir.core.log import Log
 from sabir.core.pace import Pace
 from sabir.core.policy import PolicyConfig
-from sabir.core.ports import Clock, EventIdSource, LogStore, Scheduler, Verifiers
+from sabir.core.ports import Clock, EventIdSource, LogStore, QueueRows, Scheduler, Verifiers
 from sabir.core.services.accounts import Accounts
 from sabir.core.services.appearance import Appearance
 from sabir.core.services.blocklists import BlockLists
@@ -155,7 +155,7 @@ def assemble(
         presences=presences,
         pubsub=Pubsub(log, directory, sessions, store, presences, shelves, policy, signals),
         pushes=pushes,
-        queues=Queues(log, snapshot.queues),
+        queues=Queues(log, snapshot.queues or QueueRows()),
         reads=Reads(log, directory, sessions, store, signals, peers),
         registration=Registration(log, rooms, moderation, signals, clock, domain),
         relays=Relays(directory, sessions, signals),
