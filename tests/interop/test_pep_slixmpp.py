@@ -17,6 +17,7 @@ TIMEOUT_S = 30
 # One plugin of slixmpp still asks for others as older versions wanted it.
 pytestmark = pytest.mark.filterwarnings("ignore:Accessing plugins through:DeprecationWarning")
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(200))
+READY = "urn:test:ready"
 METADATA = "urn:xmpp:avatar:metadata"
 
 
@@ -45,10 +46,13 @@ def play(
     """Let two devices of one account act; the second wants to be told of a node."""
 
     async def main() -> None:
-        first, second = Publisher(running, name, "first"), Publisher(running, name, "second", wanted)
+        first, second = Publisher(running, name, "first"), Publisher(running, name, "second", wanted, READY)
         async with asyncio.timeout(TIMEOUT_S):
             await first.begin()
+            ready = ElementTree.Element(f"{{{READY}}}ready")
+            await first.plugin["xep_0060"].publish(first.boundjid.bare, READY, id="one", payload=ready)
             await second.begin()
+            await second.told(READY)  # so the server knows by now what it wants to be told of
             await scene(first, second)
             await asyncio.gather(first.disconnect(), second.disconnect())
 
