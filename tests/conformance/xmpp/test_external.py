@@ -11,12 +11,26 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from tests.conformance.xmpp.test_im import condition as stanza_condition
-from tests.support.login import SASL2, Caller, authenticate, bind, condition, encoded, identity, stream_error
+from tests.support.login import (
+    PHONE,
+    SASL2,
+    Caller,
+    agent,
+    authenticate,
+    bind,
+    condition,
+    encoded,
+    identity,
+    stream_error,
+)
 from tests.support.loop import START_MS
 from tests.support.xmpp import OPENING, XmppServer
 
+from sabir.core.errors import Refusal
 from sabir.net.tls import make_self_signed
 from sabir.protocols.xmpp.config import XmppConfig
+from sabir.protocols.xmpp.machine.sasl2 import UPGRADE
+from sabir.wire.sasl.credentials import make_verifier, to_bytes
 from sabir.wire.xml import Element
 
 SASLCERT = "urn:xmpp:saslcert:1"
@@ -185,6 +199,8 @@ def test_a_bot_changes_neither_the_list_nor_the_password(server: XmppServer) -> 
     query = "<query xmlns='jabber:iq:register'><username>romeo</username><password>new</password></query>"
     assert stanza_condition(asked(bot, appended("Mine", certificate()))) == "forbidden"
     assert stanza_condition(asked(bot, query)) == "not-authorized"
+    remove = "<query xmlns='jabber:iq:register'><remove/></query>"
+    assert stanza_condition(asked(bot, remove)) == "not-authorized"
     assert asked(bot, f"<items xmlns='{SASLCERT}'/>", "get").get("type") == "result"
 
 
@@ -193,3 +209,30 @@ def test_without_tls_the_list_cannot_be_seen(server: XmppServer) -> None:
     romeo = server.log_in("romeo")
 
     assert stanza_condition(romeo.ask(f"<items xmlns='{SASLCERT}'/>")) == "not-allowed"
+
+
+@pytest.mark.spec("XEP-0257 §5.2")
+def test_a_certificate_gets_neither_a_token_nor_a_new_password(server: XmppServer) -> None:
+    """Both would be good when it is revoked, and may do what it may not."""
+    old = to_bytes(make_verifier("pw", "SCRAM-SHA-1", salt=b"an old salt"))
+    server.services.accounts.create_with("mercutio", [("SCRAM-SHA-1", old)], lambda account: None, _fail)
+    server.loop.run()
+    der = certificate("mercutio")
+    caller = Caller(server)
+    caller.log_in("mercutio", bind(), password="pw")
+    asked(caller, appended("Bot", der, "<no-cert-management/>"))
+    wanted = (
+        "<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/>"
+        f"<upgrade xmlns='{UPGRADE}'>UPGR-SCRAM-SHA-256</upgrade>"
+    )
+
+    success, *_ = calling(server, der, "mercutio@localhost").say(
+        external(inside=agent(PHONE) + bind() + wanted)
+    )
+
+    assert identity(success).startswith("mercutio@localhost/")
+    assert success.find("token", "urn:xmpp:fast:0") is None
+
+
+def _fail(refusal: Refusal) -> None:
+    raise AssertionError(refusal)

@@ -352,6 +352,16 @@ def test_a_resource_is_bound_as_asked_or_made(server: XmppServer) -> None:
     assert made[0] != made[1]
 
 
+def test_a_login_is_worth_nothing_once_the_password_is_another(server: XmppServer) -> None:
+    raw = logged_in(server)
+    account = server.services.accounts.find("romeo")
+    assert account is not None
+    server.services.accounts.set_password(account, "new", lambda: None, pytest.fail)
+    server.loop.run()
+
+    assert b"<not-authorized " in raw.say(bind("balcony"))
+
+
 @pytest.mark.spec("RFC 6120 §7.6.2")
 def test_a_resource_that_is_none_is_refused_and_another_may_be_tried(server: XmppServer) -> None:
     raw = logged_in(server)

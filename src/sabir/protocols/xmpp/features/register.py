@@ -9,7 +9,7 @@ from sabir.wire.xml import Element, escape_text
 
 NAMESPACE: Final = "jabber:iq:register"
 _NO_PASSWORD: Final = StanzaError(
-    ErrorType.AUTH, "not-authorized", "Log in with the password to change it, not with a certificate."
+    ErrorType.AUTH, "not-authorized", "Log in with the password to do that, not with a certificate."
 )
 
 
@@ -44,11 +44,11 @@ def get(context: Context, iq: Iq) -> None:
 
 def set_(context: Context, iq: Iq) -> None:
     """Change the password of the client's account (XEP-0077 §3.3)."""
+    if context.certificate is not None:
+        raise Refused(_NO_PASSWORD)  # XEP-0257 §5.2: it never proved the password
     if iq.payload.find("remove") is not None:
         _remove(context, iq)
         return
-    if context.certificate is not None:
-        raise Refused(_NO_PASSWORD)  # XEP-0257 §5.2: it never proved the password
     name, password = wanted(iq.payload)
     if name != context.account.name:
         raise Refused(BAD_REQUEST)

@@ -91,7 +91,11 @@ class Arrival:
         stream = self._stream
         account = self.account
         services = stream.hub.environment.services
-        if account is None or services.accounts.may_log_in(account) is not None:
+        if (
+            account is None
+            or services.accounts.may_log_in(account) is not None
+            or account.secrets_no != self._logins.proven_at
+        ):
             stream.fail(StreamError(StreamCondition.NOT_AUTHORIZED))
             return
         try:
@@ -190,7 +194,9 @@ class Arrival:
             stream.machine.refuse("account-disabled", "")  # RFC 6120 §6.5.2
             return
         self._proven, self._asked = account, event.asked
-        self._tasks = [] if self._logins.token is not None else self._missing(account, event.asked.upgrades)
+        # What makes a password is for those who have shown it.
+        without = self._logins.token is not None or self._logins.certificate is not None
+        self._tasks = [] if without else self._missing(account, event.asked.upgrades)
         self._in_turn = True
         self._go_on(account)
         self._in_turn = False
@@ -249,7 +255,8 @@ class Arrival:
             token=logins.token,
             count=asked.token.count if asked.token is not None and logins.token is not None else 0,
             forget=asked.token is not None and asked.token.forget,
-            wanted=asked.wanted_token,
+            # XEP-0257 §5.2: a token would outlive the certificate, and pass for a password.
+            wanted="" if logins.certificate is not None else asked.wanted_token,
         )
         self._stream.hub.environment.services.tokens.settle(
             account,
