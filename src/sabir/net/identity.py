@@ -22,6 +22,8 @@ def names_of(certificate: x509.Certificate) -> frozenset[str]:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return frozenset()
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise ValueError(str(error)) from error
     found = {name.lower().removesuffix(".") for name in names.get_values_for_type(x509.DNSName)}
     for other in names.get_values_for_type(x509.OtherName):
         text = _text_of(other.value)

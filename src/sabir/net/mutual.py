@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from OpenSSL import SSL, crypto
 
@@ -240,7 +241,7 @@ class SecureTransport(asyncio.Transport):
         problem = self._trust.problem_of(certificate, self._session.get_peer_cert_chain() or ())
         try:
             names = names_of(certificate.to_cryptography())
-        except ValueError:
+        except (ValueError, x509.InvalidVersion):
             names, problem = frozenset(), problem or "malformed certificate"
         self._peer = PeerCertificate(names, problem)
 

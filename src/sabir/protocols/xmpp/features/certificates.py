@@ -182,7 +182,7 @@ def _der(text: str) -> bytes:
         if len(der) > MAX_BYTES:
             raise Refused(NOT_ACCEPTABLE)
         x509.load_der_x509_certificate(der)
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, x509.InvalidVersion):
         raise Refused(BAD_REQUEST) from None
     return der
 
