@@ -11,6 +11,7 @@ from tests.support.federation import Net
 from tests.support.push import PushDevice
 from tests.support.xmpp import Peer, XmppServer
 
+from sabir.core.model.actor import AccountState
 from sabir.core.model.push import PushOutcome
 from sabir.core.services.pushes import AGAIN_MS, MAX_DEVICES, MAX_FAILURES, MAX_RETRY_MS, RETRY_MS
 from sabir.protocols.xmpp.features.errands import TIMEOUT_MS
@@ -425,6 +426,17 @@ def test_a_new_password_ends_what_wakes_devices_that_knew_the_old_one(server: Xm
     assert account is not None
 
     server.services.accounts.set_password(account, "new", lambda: None, lambda refusal: None)
+    server.settle()
+
+    assert server.services.pushes.of(account) == []
+
+
+def test_the_devices_of_a_disabled_account_are_told_of_nothing(server: XmppServer) -> None:
+    asleep(server)
+    account = server.services.accounts.find("juliet")
+    assert account is not None
+
+    server.services.accounts.set_state(account, AccountState.DISABLED, lambda: None, lambda refusal: None)
     server.settle()
 
     assert server.services.pushes.of(account) == []

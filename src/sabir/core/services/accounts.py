@@ -201,7 +201,7 @@ class Accounts:
         then: Callable[[], None],
         refused: Callable[[Refusal], None],
     ) -> None:
-        """Enable or disable an account; disabling ends its sessions and tokens."""
+        """Enable or disable an account; disabling ends its sessions, its tokens and what wakes its devices."""
 
         def form(log: Log) -> Refusal | None:
             before = account.state
@@ -210,6 +210,7 @@ class Accounts:
             log.change(account_row(account))
             if state is AccountState.DISABLED:
                 self._tokens.forget_all(log, account)
+                self._lock_out(log, account)
             return None
 
         def done() -> None:
