@@ -220,9 +220,13 @@ class Broker:
         if message.retain:
             self._retain(message)
         route = self.subscriptions.route(message.topic)
+        sent = 0
         for target in route.targets:
             session = target.session
             if target.is_plain:
+                if (target.qos == 0 or message.qos == 0) and session.send_plain(message):
+                    sent += 1
+                    continue
                 session.offer(message, target.qos, False, _NO_IDS, "")  # [MQTT-3.3.1-12]
             elif session is publisher:
                 if target.own_qos >= 0:  # [MQTT-3.8.3-3]
@@ -230,6 +234,7 @@ class Broker:
                     session.offer(message, target.own_qos, retain, target.own_ids, "")
             else:
                 session.offer(message, target.qos, message.retain and target.retains, target.ids, "")
+        self.counters.messages_out += sent
         for group in route.groups:
             member = self._member(group, message)
             if member is not None:

@@ -113,6 +113,14 @@ class ClientSession:
 
     # What is sent to the client
 
+    def send_plain(self, message: Message) -> bool:
+        """Send a message at QoS 0 to a client without wishes; return whether that could be: else `offer` it."""
+        connection = self.connection
+        if connection is None or connection.lagging or not self._is_plain or message.expires_ms:
+            return False
+        connection.put(message.frame(self.version))
+        return True
+
     def offer(
         self, message: Message, qos: int, retain: bool, subscription_ids: tuple[int, ...], share: str
     ) -> None:
@@ -124,11 +132,7 @@ class ClientSession:
             if connection is None:
                 return  # MQTT 5.0 §4.1: what is for nobody now is not kept at QoS 0
             if not connection.lagging:
-                if self._is_plain and not retain and not subscription_ids and not message.expires_ms:
-                    connection.put(message.frame(self.version))
-                    self._dues.counters.messages_out += 1
-                else:
-                    self._send(connection, Sending(message, 0, retain, subscription_ids), False)
+                self._send(connection, Sending(message, 0, retain, subscription_ids), False)
                 return
             if self.outflow.waiting_bytes > self._dues.max_queue_bytes:
                 self._dues.dropped += 1
