@@ -148,4 +148,16 @@ def _both(protocol: str, word: str, one: float, sixteen: float, room: float) -> 
     ]
 
 
-SCENARIOS: Final = (*_both("xmpp", "room", 60.0, 30.0, 3.0), *_both("irc", "channel", 40.0, 12.0, 2.0))
+def _topics() -> list[Scenario]:
+    """Those of a broker; at QoS 0 a reader that sleeps is owed nothing."""
+    held = _both("mqtt", "topic", 16.0, 3.0, 1.5)
+    return [each for each in held if each.name not in ("mqtt-slow", "mqtt-idle")] + [
+        Scenario("mqtt-idle", "mqtt", "idle connections", _idle, True, {"kib_per_connection": 6.0})
+    ]
+
+
+SCENARIOS: Final = (
+    *_both("xmpp", "room", 60.0, 30.0, 3.0),
+    *_both("irc", "channel", 40.0, 12.0, 2.0),
+    *_topics(),
+)

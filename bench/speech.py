@@ -191,6 +191,66 @@ class Irc:
         yield b"PING barrier\r\n", re.compile(rb"PONG [^\r\n]*barrier\r\n")
 
 
+@dataclass(frozen=True, slots=True)
+class Mqtt:
+    """MQTT 3.1.1 clients at QoS 0: a topic for each account, and one for each room."""
+
+    name: str = "mqtt"
+
+    def login(self, account: str) -> Dialogue:
+        """MQTT 3.1.1 §3.1, §3.8: connect, and subscribe to the account's own topic."""
+        flags, keep_alive = b"\xc2", b"\0\0"
+        fields = b"".join(_field(each.encode()) for each in (f"bench-{account}", account, PASSWORD))
+        connect = _packet(0x10, _field(b"MQTT") + b"\x04" + flags + keep_alive + fields)
+        answer = yield connect, re.compile(rb"\x20\x02..", re.DOTALL)
+        if answer[:4] != b"\x20\x02\0\0":
+            raise LoadError(f"{account}: login refused: {answer!r}")
+        yield from self._subscribe(account, f"to/{account}")
+
+    def join(self, room: str, account: str) -> Dialogue:
+        """Subscribe to the topic of the room."""
+        yield from self._subscribe(account, f"room/{room}")
+
+    def _subscribe(self, account: str, topic: str) -> Dialogue:
+        subscribe = _packet(0x82, b"\0\1" + _field(topic.encode()) + b"\0")
+        answer = yield subscribe, re.compile(rb"\x90\x03\x00\x01.", re.DOTALL)
+        if not answer.endswith(b"\0"):
+            raise LoadError(f"{account}: may not subscribe to {topic}: {answer!r}")
+
+    def to_account(self, sender: int, account: str, size: int) -> Message:
+        """Return a message on the topic of an account."""
+        return _publish(f"to/{account}", sender, size)
+
+    def to_room(self, sender: int, room: str, size: int) -> Message:
+        """Return a message on the topic of a room."""
+        return _publish(f"room/{room}", sender, size)
+
+    def keepalive(self, data: bytes) -> bytes:
+        """No server pings an MQTT client."""
+        return b""
+
+    def barrier(self) -> Dialogue:
+        """MQTT 3.1.1 §3.12: packets of one client are processed in order."""
+        yield b"\xc0\0", re.compile(rb"\xd0\x00")
+
+
+def _publish(topic: str, sender: int, size: int) -> Message:
+    text = _text(sender, size)
+    head = _packet(0x30, _field(topic.encode()) + text % b"00000000")[: -len(text % b"00000000")]
+    return Message(head.replace(b"%", b"%%") + text, 1)
+
+
+def _packet(first: int, body: bytes) -> bytes:
+    length, rest = b"", len(body)
+    while rest > 0x7F:
+        length, rest = length + bytes((rest & 0x7F | 0x80,)), rest >> 7
+    return bytes((first,)) + length + bytes((rest,)) + body
+
+
+def _field(data: bytes) -> bytes:
+    return len(data).to_bytes(2, "big") + data
+
+
 def _text(sender: int, size: int) -> bytes:
     return b"#%02d%%b# " % sender + FILLER[:size]
 

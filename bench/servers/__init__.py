@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from bench.servers import ejabberd, inspircd, ngircd, prosody, sabir
+from bench.servers import ejabberd, inspircd, mosquitto, ngircd, prosody, sabir
 from bench.servers.contract import Server
 
 SERVERS: Final[tuple[Server, ...]] = (
@@ -13,4 +13,5 @@ SERVERS: Final[tuple[Server, ...]] = (
     prosody.PROSODY_SQL,
     inspircd.INSPIRCD,
     ngircd.NGIRCD,
+    mosquitto.MOSQUITTO,
 )

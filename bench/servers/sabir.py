@@ -13,7 +13,7 @@ from typing import Final
 
 from bench.process import Process, ServerDied
 from bench.servers.contract import Door, Running, Server, output_of
-from bench.speech import PASSWORD, Irc, Xmpp
+from bench.speech import PASSWORD, Irc, Mqtt, Xmpp
 
 PRELOADED: Final = "SABIR_BENCH_PRELOADED"
 """Names a folder made by `python -m bench.preload`, copied before each start."""
@@ -58,6 +58,8 @@ def _start(folder: Path, accounts: Sequence[str]) -> Running:
         doors["xmpp"] = Door(listeners["xmpp"]["port"], Xmpp(), echoes_room=True)
     if "irc" in listeners:
         doors["irc"] = Door(listeners["irc"]["port"], Irc(), echoes_room=False)
+    if "mqtt" in listeners:
+        doors["mqtt"] = Door(listeners["mqtt"]["port"], Mqtt(), echoes_room=True)
     return Running(process, doors)
 
 
@@ -74,7 +76,7 @@ def _listeners(process: Process, ready: Path) -> dict[str, dict[str, int]]:
 
 SABIR: Final = Server(
     name="sabir",
-    protocols=("xmpp", "irc"),
+    protocols=("xmpp", "irc", "mqtt"),
     durable=True,
     needs=(),
     install="make venv",

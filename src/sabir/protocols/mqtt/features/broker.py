@@ -422,7 +422,7 @@ class Broker:
                 fill(by_id[session_id], waiting, messages, self.config.max_inflight)
         for came in rows.received:
             if came.session_id in by_id:
-                by_id[came.session_id].inflow.received.add(came.packet_id)
+                by_id[came.session_id].inflow.received[came.packet_id] = None
         for kept in rows.retained:
             if kept.message_id in messages:
                 message = messages[kept.message_id]

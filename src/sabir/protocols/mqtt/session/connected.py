@@ -55,7 +55,7 @@ class MqttSession:
         self._turnstile: Final = Turnstile(place.broker.services.log)
         self._chat: Chat | None = None
         self._stalled: list[p.Packet] = []
-        self._writable: dict[str, bool] = {}
+        self._writable: dict[str, bool] | None = None
 
     # The net's side
 
@@ -211,7 +211,7 @@ class MqttSession:
             elif not broker.publish(message, session):
                 reason = Reason.NO_MATCHING_SUBSCRIBERS
             if qos == 2 and reason < FAILED:
-                session.inflow.received.add(packet.packet_id)
+                session.inflow.received[packet.packet_id] = None
         self._answer(packet, reason)
         return True
 
@@ -223,7 +223,7 @@ class MqttSession:
 
     def _say(self, session: ClientSession, packet: p.Publish) -> None:
         if packet.qos == 2:
-            session.inflow.received.add(packet.packet_id)
+            session.inflow.received[packet.packet_id] = None
         if self._chat is None:
             self._heard(packet, Reason.NOT_AUTHORIZED, "rooms are for those who have an account")
         else:
@@ -235,7 +235,7 @@ class MqttSession:
         if session is None:
             return
         if reason >= FAILED:
-            session.inflow.received.discard(packet.packet_id if packet.qos == 2 else 0)
+            session.inflow.received.pop(packet.packet_id if packet.qos == 2 else 0, None)
             if packet.qos and session.version != p.V5:
                 self._end(Reason.IMPLEMENTATION_ERROR, what)  # 3.1.1 has no word for it
                 return
@@ -257,7 +257,7 @@ class MqttSession:
         further: list[Change] = []
         is_received = packet.qos == 2
         if is_received:
-            session.inflow.received.add(packet.packet_id)
+            session.inflow.received[packet.packet_id] = None
             if session.row:
                 further.append(received(session, packet.packet_id))
 
@@ -269,7 +269,7 @@ class MqttSession:
         def refused(refusal: Refusal) -> None:
             self._turnstile.leave()
             if is_received:
-                session.inflow.received.discard(packet.packet_id)
+                session.inflow.received.pop(packet.packet_id, None)
             self._broker.counters.refused(refusal)
             self._refuse_message(session, packet, refusal)
 
@@ -288,11 +288,12 @@ class MqttSession:
         acl = self._broker.acl
         if not acl.rules:
             return topic[0] != "$"  # MQTT 5.0 §4.7.2: the server's own
-        known = self._writable.get(topic)
+        rights = self._writable
+        if rights is None or len(rights) >= _MAX_KNOWN:
+            rights = self._writable = {}
+        known = rights.get(topic)
         if known is None:
-            if len(self._writable) >= _MAX_KNOWN:
-                self._writable.clear()
-            known = self._writable[topic] = acl.may_write(session.name, session.client_id, topic)
+            known = rights[topic] = acl.may_write(session.name, session.client_id, topic)
         return known
 
     def _acknowledge(self, session: ClientSession, packet: p.Ack) -> None:
@@ -301,7 +302,7 @@ class MqttSession:
         packet_id = packet.packet_id
         if kind == p.PUBREL:
             is_known = packet_id in session.inflow.received
-            session.inflow.received.discard(packet_id)  # [MQTT-4.3.3-11]
+            session.inflow.received.pop(packet_id, None)  # [MQTT-4.3.3-11]
             if is_known and session.row:
                 # Or the next message under this identifier would pass for this one after a restart.
                 self._write_then(p.PUBCOMP, packet_id, [received(session, packet_id, gone=True)])
