@@ -33,7 +33,10 @@ def marked(text: str, mentions: Iterable[Mention]) -> str:
     at = 0
     for begin, end, uri in sorted(mentions)[:MOST]:
         if at <= begin < end <= len(text) and not _LABEL.search(text, begin, end):
-            parts += (_SIGNS.sub(r"\\\1", text[at:begin]), f"[{text[begin:end]}]({uri})")
+            before = _SIGNS.sub(r"\\\1", text[at:begin])
+            if before.endswith("!"):
+                before = f"{before[:-1]}\\!"  # with the link behind it, it would make a picture
+            parts += (before, f"[{text[begin:end]}]({uri})")
             at = end
     parts.append(_SIGNS.sub(r"\\\1", text[at:]))
     return "".join(parts)

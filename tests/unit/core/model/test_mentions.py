@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sabir.core.model import content as words
@@ -15,6 +15,7 @@ URI = "mimi://localhost/u/00"
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\ufdd0\ufdd1"), max_size=40)
 
 
+@example("!0", [(1, 2)])
 @given(texts, st.lists(st.tuples(st.integers(0, 41), st.integers(0, 41)), max_size=4))
 def test_a_text_with_mentions_reads_as_it_was_written(text: str, places: list[tuple[int, int]]) -> None:
     mentions = [Mention(begin, end, URI) for begin, end in places]
