@@ -1,7 +1,8 @@
 """The handlers of streams between servers: bytes to and from the machines, and what these make of them."""
 
-from collections.abc import Callable
-from typing import Final, Protocol, assert_never
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Final, Generic, Protocol, TypeVar, assert_never
 
 from sabir.base.log import BoundLogger
 from sabir.gateway.turnstile import Turnstile
@@ -62,26 +63,43 @@ class Shared:
         return self.randomness(20).hex()
 
 
-class IncomingStream:
-    """The handler of a connection that another server has made."""
+class Machine(Protocol):
+    """What drives a stream: see `PeerMachine` and `Component`."""
 
-    def __init__(self, shared: Shared, connection: Connection) -> None:
+    def receive(self, data: bytes, now_ms: int) -> Sequence[PeerEvent]:
+        """Take bytes and return what they mean."""
+
+    def tick(self, now_ms: int) -> Sequence[PeerEvent]:
+        """Do what is due at `now_ms`."""
+
+    def next_deadline_ms(self) -> int:
+        """Return when `tick` is to be called; 0 for never."""
+
+    def drain(self) -> bytes:
+        """Return the bytes to send, once."""
+
+    def fail(self, error: StreamError) -> None:
+        """End the stream with an error."""
+
+
+Driver = TypeVar("Driver", bound=Machine)
+
+
+class StreamHandler(ABC, Generic[Driver]):
+    """What all of them do alike: see `net.connection.Handler` and `links.Carrier`."""
+
+    def __init__(self, shared: Shared, connection: Connection, machine: Driver) -> None:
+        """Serve `connection`.
+
+        Args:
+            shared: what all streams share.
+            connection: to the other server, or to the component.
+            machine: of the stream.
+        """
         self._shared: Final = shared
         self._connection: Final = connection
+        self._machine: Final[Driver] = machine
         self._turnstile: Final = shared.turnstile()
-        self._unproven: bool = True
-        links = shared.links
-        self._machine: Final = Incoming(
-            links.config, links.serves, shared.secret, shared.new_id, connection.now_ms
-        )
-        shared.unproven += 1
-        if connection.secure:
-            self._machine.secured(_proof_of(connection))
-        if shared.unproven > links.config.max_unproven:
-            self._prove()  # it counts no longer
-            self._end(StreamError(StreamCondition.RESOURCE_CONSTRAINT, "Too many strangers: try later."))
-
-    # See `net.connection.Handler`
 
     def receive(self, data: bytes) -> None:
         """See `Handler.receive`."""
@@ -89,11 +107,6 @@ class IncomingStream:
 
     def lag(self) -> None:
         """See `Handler.lag`."""
-
-    def catch_up(self) -> None:
-        """See `Handler.catch_up`."""
-        for pair in self._machine.pairs:
-            self._shared.links.read_on(pair, self)
 
     def tick(self, now_ms: int) -> None:
         """See `Handler.tick`."""
@@ -107,6 +120,50 @@ class IncomingStream:
         """See `Handler.shutdown`."""
         self._end(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
 
+    @property
+    def lagging(self) -> bool:
+        """See `Carrier.lagging`."""
+        return self._connection.lagging
+
+    def give_up(self, why: str) -> None:
+        """See `Carrier.give_up`."""
+        self._end(StreamError(StreamCondition.CONNECTION_TIMEOUT, why))
+
+    @abstractmethod
+    def _handle(self, events: Sequence[PeerEvent]) -> None:
+        """Do what the events call for, and send what they gave rise to."""
+
+    def _end(self, error: StreamError) -> None:
+        self._machine.fail(error)
+        self._flush()
+        self._connection.close()
+
+    def _flush(self) -> None:
+        data = self._machine.drain()
+        if data:
+            self._connection.put(data)
+
+
+class IncomingStream(StreamHandler[Incoming]):
+    """The handler of a connection that another server has made."""
+
+    def __init__(self, shared: Shared, connection: Connection) -> None:
+        links = shared.links
+        machine = Incoming(links.config, links.serves, shared.secret, shared.new_id, connection.now_ms)
+        super().__init__(shared, connection, machine)
+        self._unproven: bool = True
+        shared.unproven += 1
+        if connection.secure:
+            self._machine.secured(_proof_of(connection))
+        if shared.unproven > links.config.max_unproven:
+            self._prove()  # it counts no longer
+            self._end(StreamError(StreamCondition.RESOURCE_CONSTRAINT, "Too many strangers: try later."))
+
+    def catch_up(self) -> None:
+        """See `Handler.catch_up`."""
+        for pair in self._machine.pairs:
+            self._shared.links.read_on(pair, self)
+
     def closed(self, reason: str) -> None:
         """See `Handler.closed`."""
         self._prove()
@@ -114,23 +171,12 @@ class IncomingStream:
         for pair in self._machine.pairs:
             self._shared.links.gone(pair, self, None, reason)
 
-    # See `links.Carrier`
-
-    @property
-    def lagging(self) -> bool:
-        """See `Carrier.lagging`."""
-        return self._connection.lagging
-
     def put(self, stanza: bytes) -> None:
         """See `Carrier.put`."""
         self._machine.sent(self._connection.now_ms)
         self._connection.put(stanza)
 
-    def give_up(self, why: str) -> None:
-        """See `Carrier.give_up`."""
-        self._end(StreamError(StreamCondition.CONNECTION_TIMEOUT, why))
-
-    def _handle(self, events: list[PeerEvent]) -> None:
+    def _handle(self, events: Sequence[PeerEvent]) -> None:
         for event in events:
             match event:
                 case Stanza():
@@ -173,75 +219,31 @@ class IncomingStream:
         self._machine.secured(_proof_of(self._connection))
         self._connection.rearm()
 
-    def _end(self, error: StreamError) -> None:
-        self._machine.fail(error)
-        self._flush()
-        self._connection.close()
 
-    def _flush(self) -> None:
-        data = self._machine.drain()
-        if data:
-            self._connection.put(data)
-
-
-class OutgoingStream:
+class OutgoingStream(StreamHandler[Outgoing]):
     """The handler of a connection that we made to another server."""
 
     def __init__(self, shared: Shared, pair: Pair, connection: Connection) -> None:
-        self._shared: Final = shared
-        self._connection: Final = connection
-        self._turnstile: Final = shared.turnstile()
-        self._machine: Final = Outgoing(shared.links.config, pair, shared.secret, connection.now_ms)
+        machine = Outgoing(shared.links.config, pair, shared.secret, connection.now_ms)
+        super().__init__(shared, connection, machine)
         if connection.secure:
             self._machine.secured(_proof_of(connection))
         shared.links.opened(pair, self)
         self._flush()
 
-    # See `net.connection.Handler`
-
-    def receive(self, data: bytes) -> None:
-        """See `Handler.receive`."""
-        self._handle(self._machine.receive(data, self._connection.now_ms))
-
-    def lag(self) -> None:
-        """See `Handler.lag`."""
-
     def catch_up(self) -> None:
         """See `Handler.catch_up`."""
         self._shared.links.read_on(self._machine.pair, self)
-
-    def tick(self, now_ms: int) -> None:
-        """See `Handler.tick`."""
-        self._handle(self._machine.tick(now_ms))
-
-    def next_deadline_ms(self) -> int:
-        """See `Handler.next_deadline_ms`."""
-        return self._machine.next_deadline_ms()
-
-    def shutdown(self) -> None:
-        """See `Handler.shutdown`."""
-        self._end(StreamError(StreamCondition.SYSTEM_SHUTDOWN))
 
     def closed(self, reason: str) -> None:
         """See `Handler.closed`."""
         self._machine.close()
         self._shared.links.gone(self._machine.pair, self, self, reason)
 
-    # See `links.Carrier` and `links.Caller`
-
-    @property
-    def lagging(self) -> bool:
-        """See `Carrier.lagging`."""
-        return self._connection.lagging
-
     def put(self, stanza: bytes) -> None:
         """See `Carrier.put`."""
         self._machine.sent(self._connection.now_ms)
         self._connection.put(stanza)
-
-    def give_up(self, why: str) -> None:
-        """See `Carrier.give_up`."""
-        self._end(StreamError(StreamCondition.CONNECTION_TIMEOUT, why))
 
     @property
     def is_wanted(self) -> bool:
@@ -259,7 +261,7 @@ class OutgoingStream:
         self._flush()
         self._connection.rearm()
 
-    def _handle(self, events: list[PeerEvent]) -> None:
+    def _handle(self, events: Sequence[PeerEvent]) -> None:
         links = self._shared.links
         for event in events:
             match event:
@@ -291,16 +293,6 @@ class OutgoingStream:
         self._machine.secured(_proof_of(self._connection))
         self._flush()
         self._connection.rearm()
-
-    def _end(self, error: StreamError) -> None:
-        self._machine.fail(error)
-        self._flush()
-        self._connection.close()
-
-    def _flush(self) -> None:
-        data = self._machine.drain()
-        if data:
-            self._connection.put(data)
 
 
 def _proof_of(connection: Connection) -> Callable[[str], bool]:

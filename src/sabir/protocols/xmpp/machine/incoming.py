@@ -14,7 +14,7 @@ import binascii
 from collections.abc import Callable
 from typing import Final
 
-from sabir.protocols.xmpp.codec import Decoder, StreamEnd, element_of
+from sabir.protocols.xmpp.codec import element_of
 from sabir.protocols.xmpp.config import FederationConfig, Verify
 from sabir.protocols.xmpp.errors import ErrorType, StanzaError, StreamCondition, StreamError
 from sabir.protocols.xmpp.jid import domain_of
@@ -24,10 +24,10 @@ from sabir.protocols.xmpp.machine.peers import (
     BIDI_FEATURE,
     SASL,
     TLS,
-    Flow,
     KeyShown,
     Pair,
     PeerEvent,
+    PeerMachine,
     Proven,
     admits,
     check_stanza,
@@ -42,9 +42,6 @@ MAX_PAIRS: Final = 50
 """Pairs on one stream; and keys that wait for their owners."""
 MAX_ATTEMPTS: Final = 5
 
-_OPENING: Final = 0
-_NEGOTIATING: Final = 1
-
 _DENIED: Final = StanzaError(ErrorType.CANCEL, "not-allowed", "This server does not talk with that domain.")
 _TLS_FIRST: Final = StanzaError(ErrorType.CANCEL, "policy-violation", "Use STARTTLS first.")
 _CERTIFICATE: Final = StanzaError(
@@ -56,8 +53,8 @@ _UNREACHED: Final = StanzaError(
 )
 
 
-class Incoming:
-    """One stream, the side that was called. Its bytes to send are got by `drain`."""
+class Incoming(PeerMachine):
+    """One stream, the side that was called."""
 
     def __init__(
         self,
@@ -76,47 +73,19 @@ class Incoming:
             stream_id: makes a new id that nobody can guess.
             now_ms: the time.
         """
+        super().__init__(config, now_ms)
         self.pairs: set[Pair] = set()
-        self.bidi: bool = False
-        """The peer takes stanzas on this stream, too (XEP-0288)."""
         self.remote: str = ""
         """The domain that the peer says it is."""
-        self._config: Final = config
         self._serves: Final = serves
         self._secret: Final = secret
         self._new_id: Final = stream_id
-        self._flow: Final = Flow(config, now_ms)
-        self._state: int = _OPENING
         self._local: str = ""
-        self._id: str = ""
         self._proves: Callable[[str], bool] = _proves_nothing
         self._waiting: set[Pair] = set()
         self._attempts: int = 0
-        self._deadline_ms: int = now_ms + config.negotiation_timeout_s * 1000
-        self._now_ms: int = now_ms
 
-    # The verbs
-
-    def receive(self, data: bytes, now_ms: int) -> list[PeerEvent]:
-        """Take bytes and return what they mean."""
-        events: list[PeerEvent] = []
-        flow = self._flow
-        self._now_ms = now_ms
-        if data and not flow.closed:
-            flow.decoder.feed(data)
-        try:
-            while (frame := flow.next()) is not None:
-                if isinstance(frame, Stanza):
-                    self._take(frame, events)
-                elif isinstance(frame, StreamEnd):
-                    flow.close()
-                    events.append(StreamClosed())
-                else:
-                    self._open(frame)
-        except StreamError as error:
-            self.fail(error)
-            events.append(StreamClosed(error))
-        return events
+    # See `PeerMachine`
 
     def tick(self, now_ms: int) -> list[PeerEvent]:
         """Do what is due: keep the stream alive, or end it when nobody proves anything or says anything."""
@@ -137,27 +106,12 @@ class Incoming:
             return 0
         return self._flow.next_tick_ms() if self.pairs else self._deadline_ms
 
-    def drain(self) -> bytes:
-        """Return the bytes to send, once."""
-        return self._flow.drain()
-
     # What the handler tells
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the stream has ended."""
-        return self._flow.closed
-
-    @property
-    def decoder(self) -> Decoder:
-        """What cuts the stream."""
-        return self._flow.decoder
 
     def secured(self, proves: Callable[[str], bool]) -> None:
         """Note that the stream is encrypted; `proves` says for which domains the peer's certificate is good."""
         self._proves = proves
         self._flow.secured()
-        self._state = _OPENING
 
     def answer_key(self, pair: Pair, outcome: str) -> list[PeerEvent]:
         """Say what the owner of a key said: `valid`, `invalid`, or `error` where it was not reached."""
@@ -166,19 +120,11 @@ class Incoming:
         self._waiting.discard(pair)
         return self._settle(pair, outcome, _UNREACHED if outcome == "error" else None)
 
-    def sent(self, now_ms: int) -> None:
-        """Note that a stanza was sent on the stream."""
-        self._flow.put_at_ms = self._flow.idle_since_ms = now_ms
-
     def fail(self, error: StreamError) -> None:
         """End the stream with an error."""
         if not self._flow.closed and not self._flow.opened:
             self._flow.open(self._new_id(), self._local, self.remote)
         self._flow.fail(error, self._local)
-
-    def close(self) -> None:
-        """End the stream."""
-        self._flow.close()
 
     # The stream
 
@@ -198,7 +144,6 @@ class Incoming:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "This server does not talk with that domain.")
         self._local, self.remote = to, sender
         version = (element.get("version") or "0.9").partition(".")[0]
-        self._state = _NEGOTIATING
         if version.isdecimal() and int(version[:4]) >= 1:
             # RFC 6120 §4.7.5: who says no version 1.0 is sent no features.
             self._flow.out.append(f"<stream:features>{self._features()}</stream:features>".encode())
@@ -260,7 +205,6 @@ class Incoming:
             else:
                 self._flow.out.append(f"<success xmlns='{SASL}'/>".encode())
                 self._flow.restart()
-                self._state = _OPENING
                 self._prove(Pair(self._local, self.remote), events)
 
     def _refuse_login(self, condition: str) -> None:

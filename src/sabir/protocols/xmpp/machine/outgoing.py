@@ -15,7 +15,7 @@ import base64
 from collections.abc import Callable
 from typing import Final
 
-from sabir.protocols.xmpp.codec import StreamEnd, element_of
+from sabir.protocols.xmpp.codec import element_of
 from sabir.protocols.xmpp.config import FederationConfig, Verify
 from sabir.protocols.xmpp.errors import ErrorType, StanzaError, StreamCondition, StreamError
 from sabir.protocols.xmpp.jid import domain_of
@@ -25,10 +25,10 @@ from sabir.protocols.xmpp.machine.peers import (
     BIDI_FEATURE,
     SASL,
     TLS,
-    Flow,
     KeyAnswered,
     Pair,
     PeerEvent,
+    PeerMachine,
     Proven,
     Unproven,
     check_stanza,
@@ -48,52 +48,33 @@ _ELSEWHERE: Final = StanzaError(ErrorType.WAIT, "resource-constraint", "Open a s
 _BIDI: Final = f"<bidi xmlns='{BIDI}'/>".encode()
 
 
-class Outgoing:
-    """One stream, the side that called. Its bytes to send are got by `drain`."""
+class Outgoing(PeerMachine):
+    """One stream, the side that called."""
 
     def __init__(self, config: FederationConfig, pair: Pair, secret: bytes, now_ms: int) -> None:
+        """Begin.
+
+        Args:
+            config: limits and policy.
+            pair: our domain, and that of the peer.
+            secret: keys dialback.
+            now_ms: the time.
+        """
+        super().__init__(config, now_ms)
         self.pair: Final = pair
-        self.bidi: bool = False
-        """The peer may send stanzas on this stream, too (XEP-0288)."""
         self.is_wanted: bool = False
         """There are stanzas to send: we have to prove ourselves. Set by `want`."""
-        self._config: Final = config
         self._secret: Final = secret
-        self._flow: Final = Flow(config, now_ms)
         self._state: int = _OPENING
-        self._id: str = ""
         self._proves: Callable[[str], bool] | None = None
         self._questions: list[tuple[Pair, str, str]] = []
         self._asked: set[tuple[Pair, str]] = set()
         self._external: bool = False
         self._external_failed: bool = False
         self._offers_bidi: bool = False
-        self._deadline_ms: int = now_ms + config.negotiation_timeout_s * 1000
-        self._now_ms: int = now_ms
         self._flow.open("", pair.local, pair.remote)
 
-    # The verbs
-
-    def receive(self, data: bytes, now_ms: int) -> list[PeerEvent]:
-        """Take bytes and return what they mean."""
-        events: list[PeerEvent] = []
-        flow = self._flow
-        self._now_ms = now_ms
-        if data and not flow.closed:
-            flow.decoder.feed(data)
-        try:
-            while (frame := flow.next()) is not None:
-                if isinstance(frame, Stanza):
-                    self._take(frame, events)
-                elif isinstance(frame, StreamEnd):
-                    flow.close()
-                    events.append(StreamClosed())
-                else:
-                    self._open(frame)
-        except StreamError as error:
-            self.fail(error)
-            events.append(StreamClosed(error))
-        return events
+    # See `PeerMachine`
 
     def tick(self, now_ms: int) -> list[PeerEvent]:
         """Do what is due: keep the stream alive, or end it when it does not get ready or is idle."""
@@ -116,16 +97,7 @@ class Outgoing:
             return self._deadline_ms
         return self._flow.next_tick_ms()
 
-    def drain(self) -> bytes:
-        """Return the bytes to send, once."""
-        return self._flow.drain()
-
     # What the handler tells
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the stream has ended."""
-        return self._flow.closed
 
     @property
     def is_ready(self) -> bool:
@@ -164,17 +136,9 @@ class Outgoing:
         if self._state >= _NEGOTIATING:
             self._send_questions()
 
-    def sent(self, now_ms: int) -> None:
-        """Note that a stanza was sent on the stream."""
-        self._flow.put_at_ms = self._flow.idle_since_ms = now_ms
-
     def fail(self, error: StreamError) -> None:
         """End the stream with an error."""
         self._flow.fail(error, self.pair.local)
-
-    def close(self) -> None:
-        """End the stream."""
-        self._flow.close()
 
     # The stream
 

@@ -4,6 +4,7 @@ A stream between servers carries stanzas of *pairs*: a domain of theirs that has
 proved itself to. Who called may send; with XEP-0288 both may.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,7 @@ from sabir.protocols.xmpp.codec import (
     STREAMS,
     Decoder,
     Frame,
+    StreamEnd,
     encode_server_opening,
     encode_stream_error,
 )
@@ -77,7 +79,7 @@ PeerEvent = Stanza | StreamClosed | TlsRequested | Proven | Unproven | KeyShown 
 
 
 class Flow:
-    """The bytes of one stream, and its end; used by both machines."""
+    """The bytes of one stream, and its end."""
 
     __slots__ = (
         "closed",
@@ -172,6 +174,78 @@ class Flow:
             self.put_at_ms + self.config.keepalive_s * 1000,
             self.idle_since_ms + self.config.idle_close_s * 1000,
         )
+
+
+class PeerMachine(ABC):
+    """One stream between servers, what both sides of it do alike. Its bytes to send are got by `drain`."""
+
+    def __init__(self, config: FederationConfig, now_ms: int) -> None:
+        """Begin.
+
+        Args:
+            config: limits and policy.
+            now_ms: the time.
+        """
+        self.bidi: bool = False
+        """Stanzas go both ways (XEP-0288)."""
+        self._config: Final = config
+        self._flow: Final = Flow(config, now_ms)
+        self._id: str = ""
+        self._deadline_ms: int = now_ms + config.negotiation_timeout_s * 1000
+        self._now_ms: int = now_ms
+
+    def receive(self, data: bytes, now_ms: int) -> list[PeerEvent]:
+        """Take bytes and return what they mean."""
+        events: list[PeerEvent] = []
+        flow = self._flow
+        self._now_ms = now_ms
+        if data and not flow.closed:
+            flow.decoder.feed(data)
+        try:
+            while (frame := flow.next()) is not None:
+                if isinstance(frame, Stanza):
+                    self._take(frame, events)
+                elif isinstance(frame, StreamEnd):
+                    flow.close()
+                    events.append(StreamClosed())
+                else:
+                    self._open(frame)
+        except StreamError as error:
+            self.fail(error)
+            events.append(StreamClosed(error))
+        return events
+
+    @abstractmethod
+    def tick(self, now_ms: int) -> list[PeerEvent]:
+        """Do what is due at `now_ms`."""
+
+    @abstractmethod
+    def next_deadline_ms(self) -> int:
+        """Return when `tick` is to be called; 0 for never."""
+
+    def drain(self) -> bytes:
+        """Return the bytes to send, once."""
+        return self._flow.drain()
+
+    def sent(self, now_ms: int) -> None:
+        """Note that a stanza was sent on the stream."""
+        self._flow.put_at_ms = self._flow.idle_since_ms = now_ms
+
+    @abstractmethod
+    def fail(self, error: StreamError) -> None:
+        """End the stream with an error."""
+
+    def close(self) -> None:
+        """End the stream."""
+        self._flow.close()
+
+    @abstractmethod
+    def _open(self, opening: Opening) -> None:
+        """Take the opening of the other side."""
+
+    @abstractmethod
+    def _take(self, stanza: Stanza, events: list[PeerEvent]) -> None:
+        """Take a stanza, or what else is said at the top of a stream."""
 
 
 def verify_of(config: FederationConfig, domain: str) -> Verify:
