@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import datetime
-import json
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,13 +13,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from OpenSSL import SSL
-from tests.interop.conftest import PASSWORD, SABIR
+from tests.interop.conftest import PASSWORD, SABIR, wait_until_ready
 from tests.support.login import SASL2, authenticate, bind, encoded, plain
 
 from sabir.net.tls import make_self_signed
 from sabir.wire.sasl.client import client_mechanism
-
-TRIES = 300
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +37,13 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         "--set",
         "xmpp.client_certificates=true",
     ]
-    with subprocess.Popen([*SABIR, "serve", *map(str, flags)], stderr=subprocess.DEVNULL) as process:
+    log = folder / "log"
+    with (
+        log.open("wb") as out,
+        subprocess.Popen([*SABIR, "serve", *map(str, flags)], stdout=out, stderr=out) as process,
+    ):
         try:
-            for _ in range(TRIES):
-                if ready.exists():
-                    break
-                time.sleep(0.1)
-            yield json.loads(ready.read_text())["listeners"]["xmpp-tls"]["port"]
+            yield wait_until_ready(process, ready, log)["listeners"]["xmpp-tls"]["port"]
         finally:
             process.terminate()
             assert process.wait(timeout=20) == 0
