@@ -36,6 +36,7 @@ COMPILED: tuple[str, ...] = (
     "src/sabir/core/services/accounts.py",
     "src/sabir/core/services/devices.py",
     "src/sabir/core/services/messaging.py",
+    "src/sabir/core/services/relating.py",
     "src/sabir/core/services/rooms.py",
     "src/sabir/gateway/connection.py",
     "src/sabir/gateway/contract.py",

@@ -1,8 +1,8 @@
 """The cache of the latest entries in `sabir.core.services.messaging`."""
 
 from sabir.core.model.event import Event
-from sabir.core.services import messaging
-from sabir.core.services.messaging import Recent
+from sabir.core.services import relating
+from sabir.core.services.relating import Recent
 
 
 def entry(seq: int) -> Event:
@@ -15,12 +15,12 @@ def entry(seq: int) -> Event:
 
 def test_the_latest_entries_are_known_by_either_id_and_the_oldest_forgotten() -> None:
     recent = Recent()
-    last = 3 * messaging._RECENT
+    last = 3 * relating._RECENT
 
     for seq in range(1, last + 1):
         recent.add(entry(seq))
 
-    oldest_kept = last - messaging._RECENT + 1
+    oldest_kept = last - relating._RECENT + 1
     for seq in (oldest_kept, last):
         assert recent.by_id(b"id%d" % seq) == (seq, 7, 1)
         assert recent.by_native(7, b"native%d" % seq) == (seq, b"id%d" % seq, 1)
@@ -30,8 +30,8 @@ def test_the_latest_entries_are_known_by_either_id_and_the_oldest_forgotten() ->
 
 def test_an_entry_whose_commit_failed_is_forgotten_from_either_generation() -> None:
     recent = Recent()
-    failed = [entry(1), entry(messaging._RECENT + 1)]
-    for seq in range(1, messaging._RECENT + 2):
+    failed = [entry(1), entry(relating._RECENT + 1)]
+    for seq in range(1, relating._RECENT + 2):
         recent.add(entry(seq))
 
     for event in failed:

@@ -33,6 +33,7 @@ from sabir.core.services.pushes import Pushes
 from sabir.core.services.queues import Queues
 from sabir.core.services.reads import Reads
 from sabir.core.services.registration import Registration
+from sabir.core.services.relating import Relating
 from sabir.core.services.relays import Relays
 from sabir.core.services.reports import Reports
 from sabir.core.services.rooms import Rooms
@@ -128,6 +129,7 @@ def assemble(
     moderation = Moderation(log, directory, sessions, rooms, signals)
     tokens = Tokens(log, store, clock, randomness, secret, policy.token_days)
     history = History(directory, store, domain)
+    relating = Relating(store)
     reports = Pace(clock, policy.reports_per_s, policy.reports_burst, limited=limited)
     searches = Pace(clock, policy.searches_per_s, policy.searches_burst, limited=limited)
     accounts = Accounts(log, directory, sessions, store, verifiers, tokens)
@@ -148,7 +150,7 @@ def assemble(
         history=history,
         invitations=Invitations(log, rooms, moderation, signals),
         media=Media(log, directory, store, discard, scheduler, clock, randomness, media or MediaConfig()),
-        messaging=Messaging(log, directory, delivery, store, policy, posts, peers),
+        messaging=Messaging(log, directory, delivery, store, policy, posts, peers, relating),
         moderation=moderation,
         people=People(directory, rooms, domain),
         peers=peers,

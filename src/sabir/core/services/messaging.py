@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from sabir.core import policy
@@ -11,7 +11,6 @@ from sabir.core.directory import Directory, conversation_row, pair_of
 from sabir.core.errors import Refusal
 from sabir.core.log import HARD_BYTES, Item, Log, Operation
 from sabir.core.model.actor import Account, Actor
-from sabir.core.model.changes import EraseBody, RelationRow
 from sabir.core.model.conversation import Conversation, ConversationKind, Role
 from sabir.core.model.event import UNREAD, Draft, Event, Kind
 from sabir.core.model.ids import ConversationId
@@ -19,59 +18,13 @@ from sabir.core.pace import Pace, Slowness
 from sabir.core.policy import PolicyConfig
 from sabir.core.ports import LogStore, Session
 from sabir.core.services.peers import Peers, is_blocked
+from sabir.core.services.relating import REMOVED, Relating
 
-REMOVED: Final = 32
-"""Event flag: a reaction was taken back."""
 REPLY: Final = "reply"
 MAX_EDITS: Final = 1_000
 """Edits of one message: all of them are read with it. Those sent at once may be some more."""
 Settled = Callable[[list[Event]], None]
 """Told of the events of a set of reactions once they are durable; none if nothing changed."""
-_RECENT: Final = 8192
-
-
-class Recent:
-    """The latest entries by our id and by their sender's own.
-
-    What edits, replies and resent messages mostly name.
-
-    A cache of the store that also knows what is not committed yet. It holds the last `_RECENT` entries and at most
-    twice as many: a full generation becomes the old one. (Taking the oldest out of a dict one by one costs more with
-    every one taken: `next(iter())` walks over the holes that they leave.)
-    """
-
-    def __init__(self) -> None:
-        self._by_id: dict[bytes, tuple[int, int, int]] = {}
-        self._by_native: dict[tuple[int, bytes], tuple[int, bytes, int]] = {}
-        self._old_by_id: dict[bytes, tuple[int, int, int]] = {}
-        self._old_by_native: dict[tuple[int, bytes], tuple[int, bytes, int]] = {}
-
-    def add(self, event: Event) -> None:
-        """Note an entry that was numbered."""
-        if len(self._by_id) >= _RECENT:
-            self._old_by_id, self._by_id = self._by_id, {}
-            self._old_by_native, self._by_native = self._by_native, {}
-        self._by_id[event.event_id] = (event.seq, event.actor_id, event.conversation_id)
-        if event.native_id:
-            key = (int(event.actor_id), event.native_id)
-            self._by_native[key] = (event.seq, event.event_id, event.conversation_id)
-
-    def drop(self, event: Event) -> None:
-        """Forget an entry whose commit failed."""
-        key = (int(event.actor_id), event.native_id)
-        self._by_id.pop(event.event_id, None)
-        self._old_by_id.pop(event.event_id, None)
-        self._by_native.pop(key, None)
-        self._old_by_native.pop(key, None)
-
-    def by_id(self, event_id: bytes) -> tuple[int, int, int] | None:
-        """Return (seq, actor id, conversation id) of an entry."""
-        return self._by_id.get(event_id) or self._old_by_id.get(event_id)
-
-    def by_native(self, actor_id: int, native_id: bytes) -> tuple[int, bytes, int] | None:
-        """Return (seq, event id, conversation id) of the entry to which an actor gave this id."""
-        key = (actor_id, native_id)
-        return self._by_native.get(key) or self._old_by_native.get(key)
 
 
 class Post(Item):
@@ -130,6 +83,7 @@ class Messaging:
         config: PolicyConfig,
         pace: Pace,
         peers: Peers,
+        relating: Relating,
     ) -> None:
         self._log = log
         self._directory = directory
@@ -138,11 +92,10 @@ class Messaging:
         self._config = config
         self._pace = pace
         self._peers = peers
-        self._recent = Recent()
+        self._relating = relating
+        self._recent = relating.recent
         self._slowness = Slowness()
-        self._reacting: dict[tuple[int, int], dict[str, None]] = {}
-        """Reactions by (target, actor), as of the last one formed; a bounded cache of the store."""
-        log.rolled_back = self._forget
+        log.rolled_back = relating.forget
 
     def post(self, session: Session, conversation: Conversation, draft: Draft, token: object = None) -> None:
         """Queue `draft` for the log of `conversation`.
@@ -220,10 +173,10 @@ class Messaging:
             refusal = too_much or policy.may_post(conversation, session.actor)
             if refusal is not None:
                 return refusal
-            target = self._target(session, conversation, draft)
+            target = self._relating.target(conversation, session.actor.id, draft)
             if target is None:
                 return Refusal.TARGET_UNKNOWN
-            have = self.reactions(target[0], session.actor.id)
+            have = self._relating.reactions(target[0], session.actor.id)
             want = wanted(have)
             changes = [(emoji, 0) for emoji in want if emoji not in have]
             changes += [(emoji, REMOVED) for emoji in have if emoji not in want]
@@ -260,15 +213,7 @@ class Messaging:
 
     def reactions(self, target_seq: int, actor_id: int) -> dict[str, None]:
         """Return the reactions of an actor to an entry, those not committed yet included."""
-        pending = self._reacting.get((target_seq, actor_id))
-        if pending is not None:
-            return dict(pending)
-        rows = self._store.relations_of((target_seq,))
-        return {
-            row.key: None
-            for row in rows
-            if row.kind == Kind.REACTION and row.actor_id == actor_id and not row.gone
-        }
+        return self._relating.reactions(target_seq, actor_id)
 
     def open_direct(self, one: Account, other: Account) -> Conversation:
         """Return the direct conversation of two accounts, made if need be.
@@ -311,7 +256,7 @@ class Messaging:
         target: tuple[int, bytes, int] | None = None
         kind = draft.kind
         if draft.target_id or draft.target_native:
-            target = self._target(session, conversation, draft)
+            target = self._relating.target(conversation, session.actor.id, draft)
             if kind == Kind.DELETE:
                 if target is None:
                     return Refusal.TARGET_UNKNOWN
@@ -321,7 +266,7 @@ class Messaging:
             elif kind == Kind.EDIT and target is not None:
                 if target[2] != actor.id:
                     return Refusal.TARGET_FOREIGN
-                if len(self._edits_of((target[0],))) >= MAX_EDITS:
+                if len(self._relating.edits_of((target[0],))) >= MAX_EDITS:
                     return Refusal.TOO_MANY
         if conversation.peer is not None and self._peers.is_full(conversation.peer):
             return Refusal.TOO_MANY
@@ -344,7 +289,7 @@ class Messaging:
         if target is not None:
             event.target_seq, event.target_id = target[0], target[1]
             if kind != Kind.MESSAGE:
-                self._relate(log, event, draft)
+                self._relating.relate(log, event, draft)
         self._recent.add(event)
         if conversation.peer is not None:
             self._form_foreign(log, event, conversation.peer)
@@ -387,71 +332,6 @@ class Messaging:
         ):
             return event
         return None
-
-    def _forget(self, events: list[Event]) -> None:
-        for event in events:
-            self._recent.drop(event)
-
-    def _relate(self, log: Log, event: Event, draft: Draft) -> None:
-        row = RelationRow(
-            target_seq=event.target_seq,
-            kind=event.kind,
-            actor_id=event.actor_id,
-            # Each edit is a row of its own: with the message, every version has to be found and erased.
-            key=str(event.seq) if event.kind == Kind.EDIT else draft.relation_key,
-            seq=event.seq,
-        )
-        row.gone = bool(draft.flags & REMOVED)
-        log.change(row)
-        if event.kind == Kind.REACTION:
-            key = (event.target_seq, int(event.actor_id))
-            before = self._reacting.get(key)
-            have = self.reactions(event.target_seq, event.actor_id)
-            if row.gone:
-                have.pop(draft.relation_key, None)
-            else:
-                have[draft.relation_key] = None
-            self._reacting[key] = have
-            if len(self._reacting) > _RECENT:
-                del self._reacting[next(iter(self._reacting))]
-            log.undo(lambda: _restore(self._reacting, key, before))
-        elif event.kind == Kind.DELETE:
-            log.change(EraseBody(seqs=tuple(self._versions(log, event.target_seq))))
-
-    def _versions(self, log: Log, seq: int) -> list[int]:
-        """Return an entry, its edits, and the edits of these: all that is erased with it."""
-        found: list[int] = []
-        latest = [seq]
-        while latest:
-            found += latest
-            forming = [
-                other.seq for other in log.forming() if other.kind == Kind.EDIT and other.target_seq in latest
-            ]
-            latest = self._edits_of(latest) + forming
-        return found
-
-    def _edits_of(self, seqs: Sequence[int]) -> list[int]:
-        return [row.seq for row in self._store.relations_of(seqs) if row.kind == Kind.EDIT]
-
-    def _target(
-        self, session: Session, conversation: Conversation, draft: Draft
-    ) -> tuple[int, bytes, int] | None:
-        """Return (seq, event id, author) of what `draft` is about, if it is in the same conversation."""
-        if draft.target_id:
-            known = self._recent.by_id(draft.target_id)
-            if known is not None:
-                return (known[0], draft.target_id, known[1]) if known[2] == conversation.id else None
-            stored = self._store.find_event(draft.target_id)
-        else:
-            author = draft.target_actor or session.actor.id
-            native = self._recent.by_native(author, draft.target_native)
-            if native is not None and native[2] == conversation.id:
-                return (native[0], native[1], author)
-            seq = self._store.find_native(draft.protocol, author, draft.target_native)
-            stored = self._store.event_at(seq) if seq else None
-        if stored is None or stored.conversation_id != conversation.id:
-            return None
-        return (stored.seq, stored.event_id, stored.actor_id)
 
     def _blocked(self, session: Session, conversation: Conversation) -> Refusal | None:
         blocks = self._directory.blocks
@@ -502,12 +382,3 @@ def _nothing() -> None:
 
 def _unstore(conversation: Conversation) -> None:
     conversation.stored = False
-
-
-def _restore(
-    reacting: dict[tuple[int, int], dict[str, None]], key: tuple[int, int], before: dict[str, None] | None
-) -> None:
-    if before is None:
-        reacting.pop(key, None)
-    else:
-        reacting[key] = before

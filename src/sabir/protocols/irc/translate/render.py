@@ -31,7 +31,7 @@ LINES: Final = 8
 REDACTIONS: Final = 16
 
 REMOVED: Final = 32
-"""The flag of an event that takes a reaction back (`core.services.messaging.REMOVED`)."""
+"""The flag of an event that takes a reaction back (`core.services.relating.REMOVED`)."""
 
 
 def _as_written(label: str, uri: str) -> str:

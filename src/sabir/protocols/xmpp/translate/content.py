@@ -18,8 +18,8 @@ from sabir.core.model.content import (
     SinglePart,
 )
 from sabir.core.model.event import Event, Kind
-from sabir.core.services.messaging import REMOVED
 from sabir.core.services.people import People
+from sabir.core.services.relating import REMOVED
 from sabir.protocols.xmpp.translate.mentions import mentions_in
 from sabir.protocols.xmpp.translate.native import element_of_native, event_id_of
 from sabir.wire.xml import Element
