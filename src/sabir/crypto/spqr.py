@@ -1,0 +1,147 @@
+"""The Sparse Post-Quantum Ratchet, the third ratchet of a session: a second key for each message, from the braid.
+
+Double Ratchet §5 and §6. A session holds one `SparsePostQuantumRatchet` beside its Double Ratchet; what `send` returns
+travels in the `pq_ratchet` field of the message, and the key is mixed into the keys of the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import msgspec
+
+from sabir.crypto.braid.messages import Message, decode, encode
+from sabir.crypto.errors import (
+    InvalidMessageError,
+    InvalidSessionError,
+    InvalidVersionError,
+    LegacyMessageError,
+)
+from sabir.crypto.key_chain import Direction, KeyChain, start
+
+NONE: Final = 0
+"""Version 0: the post-quantum ratchet is off; the field is empty."""
+BRAID: Final = 1
+"""Version 1: the ML-KEM Braid with ML-KEM-768."""
+AUTH_KEY_BYTES: Final = 32
+
+Random = Callable[[int], bytes]
+"""Returns that many random bytes, fit for keys: `os.urandom`."""
+
+
+class Sent(NamedTuple):
+    """What sending a message gives."""
+
+    ratchet: SparsePostQuantumRatchet
+    """The state to keep; the one before must not be used again."""
+    message: bytes
+    """The `pq_ratchet` field, at most 52 bytes; empty in version 0."""
+    key: bytes | None
+    """32 bytes to mix into the keys of the message; none in version 0, and before both know that
+    the other speaks version 1 where `minimum` is 0."""
+
+
+class Received(NamedTuple):
+    """What receiving a message gives."""
+
+    ratchet: SparsePostQuantumRatchet
+    """The state to keep once the message has proven true; until then the one before stays valid."""
+    key: bytes | None
+    """32 bytes to mix into the keys of the message; none in version 0, and before both know that
+    the other speaks version 1 where `minimum` is 0."""
+
+
+class SparsePostQuantumRatchet(msgspec.Struct, frozen=True, array_like=True):
+    """One side of the post-quantum ratchet of a session: an immutable value.
+
+    Attributes:
+        version: What is spoken: `BRAID`, or `NONE` after the other side could not.
+        minimum: A message of a lower version is refused.
+        direction: A2B for who began the session.
+        auth_key: 32 bytes from the handshake, kept until the first message settles the version.
+        chain: The keys of messages; none in version 0, nor while it may still come to that.
+    """
+
+    version: int
+    minimum: int
+    direction: Direction
+    auth_key: bytes | None
+    chain: KeyChain | None
+
+    @classmethod
+    def initial(
+        cls, direction: Direction, auth_key: bytes, *, minimum: int = BRAID, version: int = BRAID
+    ) -> SparsePostQuantumRatchet:
+        """Start a ratchet.
+
+        Args:
+            direction: `Direction.A2B` for who began the session, `Direction.B2A` for who answers.
+            auth_key: The last 32 of the 96 bytes that PQXDH derives.
+            minimum: The lowest version that the other side may speak. libsignal insists on `BRAID`.
+            version: The highest version that this side speaks.
+        """
+        if len(auth_key) != AUTH_KEY_BYTES or not NONE <= minimum <= version <= BRAID:
+            raise ValueError("an auth_key has 32 bytes, and versions go from 0 to 1")
+        if version == NONE:
+            return cls(NONE, NONE, direction, None, None)
+        # While the other side may know nothing of this ratchet, its keys are not used.
+        chain = start(direction, auth_key) if minimum == BRAID else None
+        return cls(version, minimum, direction, auth_key, chain)
+
+    def send(self, random: Random) -> Sent:
+        """Make the `pq_ratchet` field and the key of the next message to send."""
+        if self.version == NONE:
+            return Sent(self, b"", None)
+        if self.chain is None:
+            return Sent(self, encode(Message(1, 0)), None)
+        chain, index, key = self.chain.send(0)
+        return Sent(msgspec.structs.replace(self, chain=chain), encode(Message(1, index)), key)
+
+    def receive(self, data: bytes) -> Received:
+        """Read the `pq_ratchet` field of a message.
+
+        Raises:
+            InvalidMessageError: It is malformed, was altered, or is of an epoch that nobody is in.
+            LegacyMessageError: Its version is lower than `minimum`, or than what was settled.
+            InvalidVersionError: Its version does not exist yet.
+            DuplicateMessageError: It was read before.
+        """
+        version = data[0] if data else NONE
+        if version > self.version:
+            raise InvalidVersionError("post-quantum ratchet: a version that is not spoken here")
+        if version < self.version:
+            # Once a message of the agreed version has come, a lower one can only be an attack.
+            if self.auth_key is None or version < self.minimum:
+                raise LegacyMessageError("post-quantum ratchet: a version lower than the lowest allowed")
+            return Received(SparsePostQuantumRatchet(NONE, NONE, self.direction, None, None), None)
+        if version == NONE:
+            if data:
+                raise InvalidMessageError("post-quantum ratchet: malformed message")
+            return Received(self, None)
+        message, chain, key = decode(data), self.chain, None
+        if chain is None and self.auth_key is not None:
+            chain = start(self.direction, self.auth_key)
+        if chain is not None and (message.index or self.minimum == BRAID):
+            chain, key = chain.receive(message.epoch - 1, message.index)
+        return Received(msgspec.structs.replace(self, auth_key=None, chain=chain), key)
+
+    def serialize(self) -> bytes:
+        """Return the state as bytes: secret, to be sealed by who stores it."""
+        return _ENCODER.encode(self)
+
+    @classmethod
+    def deserialize(cls, data: bytes) -> SparsePostQuantumRatchet:
+        """Read what `serialize` returned.
+
+        Raises:
+            InvalidSessionError: It is anything else.
+        """
+        try:
+            return _DECODER.decode(data)
+        except msgspec.MsgspecError as error:
+            raise InvalidSessionError("post-quantum ratchet: damaged state") from error
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder(SparsePostQuantumRatchet)
