@@ -10,6 +10,7 @@ from typing import Any
 from tests.support.loop import TestLoop
 from tests.support.xmpp import Wire, XmppServer
 
+from sabir.core.policy import PolicyConfig
 from sabir.gateway.contract import Door
 from sabir.net.connection import Handler
 from sabir.net.dialer import Call
@@ -129,7 +130,12 @@ class Net:
         self._wires: list[ServerWire] = []
 
     def server(
-        self, domain: str, *names: str, federation: FederationConfig | None = None, **settings: Any
+        self,
+        domain: str,
+        *names: str,
+        federation: FederationConfig | None = None,
+        policy: PolicyConfig | None = None,
+        **settings: Any,
     ) -> XmppServer:
         """Return the server of a domain, with accounts; started again over the same data if it was stopped."""
         if domain in self.servers:
@@ -140,6 +146,7 @@ class Net:
         server = XmppServer(
             folder,
             config,
+            policy,
             domain=domain,
             loop=self.loop,
             call=lambda call: self._call(domain, call),

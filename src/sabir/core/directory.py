@@ -45,6 +45,8 @@ class Directory:
         """Rooms that exist, by folded name."""
         self.directs: dict[tuple[int, int], Conversation] = {}
         """Direct conversations by the two account ids, lower first; by account id and negative actor id of a peer."""
+        self.foreign_directs: dict[AccountId, int] = {}
+        """How many direct conversations an account has with people of other servers."""
         self.peers: dict[tuple[str, str], Peer] = {}
         """Servers to which something waited once, by transport and domain."""
         self.contacts: dict[AccountId, dict[ActorId, Contact]] = {}
@@ -113,6 +115,9 @@ class Directory:
                 self.rooms[fold(conversation.name)] = conversation
         else:
             self.directs[key_of(conversation)] = conversation
+            if conversation.peer is not None:
+                account_id = conversation.parties[0].id
+                self.foreign_directs[account_id] = self.foreign_directs.get(account_id, 0) + 1
 
     def remove_conversation(self, conversation: Conversation) -> None:
         """Take out a conversation whose creation failed."""

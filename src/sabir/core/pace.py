@@ -40,7 +40,7 @@ class Pace:
     `Recent`); another is taken for full, which it nearly always is.
     """
 
-    def __init__(self, clock: Clock, per_s: int, burst: int, *, limited: bool) -> None:
+    def __init__(self, clock: Clock, per_s: float, burst: int, *, limited: bool) -> None:
         self._clock = clock
         self._per_ms = per_s / 1000
         self._burst = float(burst)

@@ -64,6 +64,18 @@ class PolicyConfig:
     """Lasting rate of searches of one account."""
     searches_burst: int = 20
     """Searches that an account may make at once before `searches_per_s` counts."""
+    max_strangers: int = 1_000
+    """The most people of other servers, those among the contacts not counted, who may have written to one account; of
+    more, none is let through who never did before.
+    """
+    max_correspondents: int = 10_000
+    """The most people of other servers with whom one account may begin to write."""
+    max_requests: int = 200
+    """The most requests to see the presence of one account that may wait for its answer."""
+    strangers_per_hour: int = 60
+    """Lasting rate at which people of one server, unknown to it, may write or send requests to one account."""
+    strangers_burst: int = 100
+    """How many of them may do so at once before `strangers_per_hour` counts."""
     big_room: int = 500
     """Above so many attendees, joins and parts are shown to moderators only."""
 
@@ -158,6 +170,19 @@ def may_post(conversation: Conversation, actor: Actor) -> Refusal | None:
         if attendee.role is Role.VISITOR and conversation.config.moderated:
             return Refusal.NO_VOICE
     return None
+
+
+def may_write_first(strangers: int, config: PolicyConfig) -> Refusal | None:
+    """Return why somebody of another server may not begin to write to an account, or None.
+
+    `strangers` already have.
+    """
+    return Refusal.TOO_MANY if strangers >= config.max_strangers else None
+
+
+def may_ask(waiting: int, config: PolicyConfig) -> Refusal | None:
+    """Return why nobody more may ask to see the presence of an account, where `waiting` requests wait, or None."""
+    return Refusal.TOO_MANY if waiting >= config.max_requests else None
 
 
 def may_whisper(conversation: Conversation, attendee: Attendee) -> Refusal | None:

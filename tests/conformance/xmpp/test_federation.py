@@ -7,6 +7,8 @@ import pytest
 from tests.support.federation import Net, proof_of
 from tests.support.xmpp import Peer
 
+from sabir.core.policy import PolicyConfig
+
 HERE, THERE = "capulet.example", "montague.example"
 
 
@@ -420,6 +422,44 @@ def test_nobody_can_answer_for_somebody_who_was_not_asked(net: Net, juliet: Peer
     romeo.say("<presence><show>away</show></presence>")
     net.settle()
     assert juliet.hear() == []
+
+
+# Strangers
+
+
+def test_strangers_above_the_limit_are_refused_and_contacts_are_not(net: Net) -> None:
+    net.server(HERE, policy=PolicyConfig(max_strangers=1, max_requests=1))
+    romeo = net.servers[THERE].log_in("romeo", "orchard")
+    benvolio = net.servers[THERE].log_in("benvolio", "street")
+    juliet = net.servers[HERE].log_in("juliet", "balcony")
+    for peer in (romeo, benvolio):
+        peer.say(f"<message to='juliet@{HERE}' type='chat'><body>1</body></message>")
+        peer.say(f"<presence to='juliet@{HERE}' type='subscribe'/>")
+        net.settle()
+
+    heard = juliet.hear()
+    assert [each.get("from") for each in heard if each.name == "message"] == [f"romeo@{THERE}/orchard"]
+    assert [each.get("from") for each in heard if each.get("type") == "subscribe"] == [f"romeo@{THERE}"]
+    (refused,) = [each for each in benvolio.hear() if each.get("type") == "error"]
+    error = refused.find("error", "jabber:client")
+    assert error is not None
+    assert error.find("resource-constraint", "urn:ietf:params:xml:ns:xmpp-stanzas") is not None
+
+    juliet.say(f"<message to='benvolio@{THERE}' type='chat'><body>Good pilgrim</body></message>")
+    net.settle()
+    benvolio.say(f"<message to='juliet@{HERE}' type='chat'><body>2</body></message>")
+    net.settle()
+    assert bodies(juliet) == ["2"]
+
+
+@pytest.mark.spec("RFC 6121 §3.1.3")
+def test_of_a_giant_request_only_who_asks_is_kept(net: Net, juliet: Peer, romeo: Peer) -> None:
+    romeo.say(f"<presence to='juliet@{HERE}' type='subscribe'><status>{'x' * 50_000}</status></presence>")
+    net.settle()
+
+    (request,) = [each for each in juliet.hear() if each.get("type") == "subscribe"]
+    assert request.get("from") == f"romeo@{THERE}"
+    assert request.elements() == []
 
 
 # Requests

@@ -38,6 +38,8 @@ class Actor:
         self.uri = uri
         self.rooms_owned = 0
         """Rooms with this owner that exist; `Conversation` counts."""
+        self.is_kept = False
+        """A conversation in memory names it, stored or not."""
 
 
 class Account:

@@ -40,6 +40,7 @@ from sabir.core.services.rooms import Rooms
 from sabir.core.services.roster import Roster
 from sabir.core.services.search import Search
 from sabir.core.services.shelves import Shelves
+from sabir.core.services.strangers import Strangers
 from sabir.core.services.tokens import Tokens
 from sabir.core.services.vouchers import Vouchers
 
@@ -76,6 +77,7 @@ class Services:
     reports: Reports
     rooms: Rooms
     roster: Roster
+    strangers: Strangers
     tokens: Tokens
     search: Search
     vouchers: Vouchers
@@ -132,9 +134,11 @@ def assemble(
     relating = Relating(store)
     reports = Pace(clock, policy.reports_per_s, policy.reports_burst, limited=limited)
     searches = Pace(clock, policy.searches_per_s, policy.searches_burst, limited=limited)
-    accounts = Accounts(log, directory, sessions, store, verifiers, tokens)
+    accounts = Accounts(log, directory, sessions, store, verifiers, tokens, clock, rooms.attended_by)
     accounts.locked_out.append(pushes.forget)
-    roster = Roster(log, directory, sessions, presences, peers)
+    coming = Pace(clock, policy.strangers_per_hour / 3_600, policy.strangers_burst, limited=limited)
+    strangers = Strangers(directory, policy, coming)
+    roster = Roster(log, directory, sessions, presences, peers, strangers)
     return Services(
         domain=domain,
         clock=clock,
@@ -164,6 +168,7 @@ def assemble(
         reports=Reports(log, store, history, reports),
         rooms=rooms,
         roster=roster,
+        strangers=strangers,
         tokens=tokens,
         search=Search(log, directory, store, contents, history, scheduler, clock, searches),
         vouchers=Vouchers(log, directory, accounts, roster, clock, randomness, policy, snapshot.vouchers),

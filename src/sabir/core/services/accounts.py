@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -12,7 +13,7 @@ from sabir.core.errors import Refusal
 from sabir.core.log import Log, Operation
 from sabir.core.model.actor import Account, AccountState, Actor, ActorKind
 from sabir.core.model.changes import CredentialRow
-from sabir.core.model.conversation import Role
+from sabir.core.model.conversation import Conversation, Role
 from sabir.core.model.ids import AccountId, ActorId
 from sabir.core.model.presence import OFFLINE
 from sabir.core.model.roster import Contact
@@ -23,13 +24,15 @@ from sabir.core.model.signals import (
     SubscriptionAnswered,
 )
 from sabir.core.names import skeleton
-from sabir.core.ports import LogStore, Verifiers
+from sabir.core.ports import Clock, LogStore, Verifiers
 from sabir.core.services.deletion import Tie, delete_account
 from sabir.core.services.membership import end_membership
 from sabir.core.services.tokens import Tokens
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,29}\Z")
 """Names valid in every protocol alike (PROTOCOLS 1)."""
+PASSING_MS: Final = 600_000
+"""People of other servers whom nothing here names are forgotten when nothing is heard of them for so long."""
 RESERVED: Final = frozenset({"admin", "root", "server", "rooms", "sabir", "nickserv", "chanserv", "system"})
 
 
@@ -57,8 +60,15 @@ class Accounts:
         store: LogStore,
         verifiers: Verifiers,
         tokens: Tokens,
+        clock: Clock,
+        attended_by: Callable[[Actor], Sequence[Conversation]],
     ) -> None:
+        """Prepare. `attended_by` returns the rooms in which somebody is now."""
         self._tokens = tokens
+        self._clock = clock
+        self._attended_by = attended_by
+        self._passing: OrderedDict[ActorId, int] = OrderedDict()
+        """When somebody of another server whom nothing here named was heard of last, the longest ago first."""
         self._log = log
         self._directory = directory
         self._sessions = sessions
@@ -294,7 +304,31 @@ class Accounts:
     def remote(self, protocol: str, uri: str) -> Actor:
         """Return the actor of an address on another server."""
         known = self._directory.actors_by_uri.get((protocol, uri))
-        return known or self._newcomer(ActorKind.REMOTE, uri, protocol, uri)
+        if known is not None:
+            if known.id in self._passing:
+                self._passing[known.id] = self._clock.now_ms()
+                self._passing.move_to_end(known.id)
+            return known
+        self._forget_passing()
+        actor = self._newcomer(ActorKind.REMOTE, uri, protocol, uri)
+        self._passing[actor.id] = self._clock.now_ms()
+        return actor
+
+    def _forget_passing(self) -> None:
+        """Forget some of those who came and went: more than come, so that their number is bounded."""
+        passing, now_ms = self._passing, self._clock.now_ms()
+        for _ in range(2):
+            if not passing or next(iter(passing.values())) > now_ms - PASSING_MS:
+                return
+            actor_id, _heard_ms = passing.popitem(last=False)
+            if actor_id not in self._log.newcomers:
+                continue  # something names it by now: it stays
+            actor = self._directory.actors[actor_id]
+            if actor.is_kept or self._attended_by(actor):
+                passing[actor_id] = now_ms
+            else:
+                del self._log.newcomers[actor_id]
+                self._directory.remove_actor(actor)
 
     def _newcomer(self, kind: ActorKind, name: str, protocol: str, uri: str) -> Actor:
         """Return a new actor, to be stored when something in the store first names it."""

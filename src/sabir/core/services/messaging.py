@@ -240,6 +240,7 @@ class Messaging:
             number = ConversationId(self._directory.last_conversation_id + 1)
             conversation = Conversation(number, self._log.new_id(), ConversationKind.DIRECT, "")
             conversation.parties, conversation.peer = (account,), peer
+            peer.is_kept = True
             conversation.stored = False
             conversation.generation = self._log.generation
             self._directory.add_conversation(conversation)

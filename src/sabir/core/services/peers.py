@@ -88,7 +88,7 @@ class Peers:
 
     def is_full(self, actor: Actor) -> bool:
         """Return whether nothing more may wait for the server of `actor`."""
-        peer = self._directory.peers.get((actor.protocol, _domain_of(actor)))
+        peer = self._directory.peers.get((actor.protocol, domain_of(actor)))
         return peer is not None and peer.waiting >= self.max_waiting
 
     def queue_event(self, log: Log, event: Event, actor: Actor) -> None:
@@ -113,7 +113,7 @@ class Peers:
 
     def _peer(self, log: Log, actor: Actor) -> Peer:
         peers = self._directory.peers
-        key = (actor.protocol, _domain_of(actor))
+        key = (actor.protocol, domain_of(actor))
         peer = peers.get(key)
         if peer is None:
             peer = peers[key] = Peer(len(peers) + 1, key[1], key[0])
@@ -125,7 +125,7 @@ class Peers:
 
     def wake(self, actor: Actor) -> None:
         """Tell the transport that something waits for the server of `actor`."""
-        peer = self._directory.peers.get((actor.protocol, _domain_of(actor)))
+        peer = self._directory.peers.get((actor.protocol, domain_of(actor)))
         transport = self._transports.get(actor.protocol)
         if peer is not None and transport is not None:
             transport.waits(peer)
@@ -169,10 +169,11 @@ class Peers:
 
 def is_blocked(blocks: dict[str, None], actor: Actor) -> bool:
     """Return whether a block list names an actor, or the server of one of another (XEP-0191 §2)."""
-    return actor.name in blocks or (actor.kind is ActorKind.REMOTE and _domain_of(actor) in blocks)
+    return actor.name in blocks or (actor.kind is ActorKind.REMOTE and domain_of(actor) in blocks)
 
 
-def _domain_of(actor: Actor) -> str:
+def domain_of(actor: Actor) -> str:
+    """Return the server of somebody elsewhere."""
     return actor.name.rpartition("@")[2]
 
 

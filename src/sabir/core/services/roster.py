@@ -27,6 +27,7 @@ from sabir.core.model.signals import (
 from sabir.core.services import peers as abroad
 from sabir.core.services.peers import Peers
 from sabir.core.services.presence import Presences
+from sabir.core.services.strangers import Strangers
 
 MAX_CONTACTS = 2_000
 MAX_BLOCKS = 2_000
@@ -39,8 +40,15 @@ class Roster:
     """The contacts of local accounts."""
 
     def __init__(
-        self, log: Log, directory: Directory, sessions: Sessions, presences: Presences, peers: Peers
+        self,
+        log: Log,
+        directory: Directory,
+        sessions: Sessions,
+        presences: Presences,
+        peers: Peers,
+        strangers: Strangers,
     ) -> None:
+        self._strangers = strangers
         self._peers = peers
         self._log = log
         self._directory = directory
@@ -153,8 +161,13 @@ class Roster:
                 self._put(log, account, mine.with_(asked=False, watches=True, listed=True))
                 self._put(log, other, theirs.with_(watched=True, approved=False, listed=True))
             else:
+                is_blocked = account.actor.name in self._directory.blocks_of(other)
+                if not is_blocked and not theirs.asking:
+                    refusal = self._strangers.may_ask(other, account.actor)
+                    if refusal is not None:
+                        return refusal
                 self._put(log, account, mine.with_(asked=True, listed=True))
-                if account.actor.name not in self._directory.blocks_of(other):
+                if not is_blocked:
                     self._put(log, other, theirs.with_(asking=True, request=request))
             return None
 
@@ -298,6 +311,9 @@ class Roster:
             elif len(contacts) >= MAX_CONTACTS:
                 return Refusal.TOO_MANY
             else:
+                refusal = self._strangers.may_ask(account, actor)
+                if refusal is not None:
+                    return refusal
                 outcome.append(False)
                 self._put(log, account, mine.with_(asking=True, request=request))
             log.undo(outcome.clear)

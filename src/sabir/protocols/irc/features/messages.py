@@ -148,9 +148,12 @@ def find(client: Client, target: str) -> Conversation | None:
             found = client.network.services.messaging.open_direct(client.account, other)
         elif "@" in name_of(target):
             # `user@server` is a target of RFC 2812, too; so is the nick that stands for it.
-            peer = client.network.services.peers.actor_of(name_of(target))
+            services = client.network.services
+            peer = services.peers.actor_of(name_of(target))
             if peer is not None:
-                found = client.network.services.messaging.open_foreign(client.account, peer)
+                found = services.directory.foreign(client.account, peer)
+                if found is None and services.strangers.may_begin(client.account) is None:
+                    found = services.messaging.open_foreign(client.account, peer)
     if found is not None:
         client.targets[target] = found
     return found

@@ -9,7 +9,7 @@ from typing import Final
 from sabir.core.model.actor import Actor
 from sabir.protocols.xmpp import accept
 from sabir.protocols.xmpp.codec import attribute, child_element
-from sabir.protocols.xmpp.errors import BAD_REQUEST, Refused
+from sabir.protocols.xmpp.errors import BAD_REQUEST, Refused, stanza_error_for
 from sabir.protocols.xmpp.features import chat, presence
 from sabir.protocols.xmpp.features.context import Context
 from sabir.protocols.xmpp.features.pubsub import displayed
@@ -45,7 +45,12 @@ def take_message(context: Context, stanza: Stanza, to: Jid) -> None:
         return
     services = context.place.services
     peer = services.accounts.remote(chat.PROTOCOL, str(to.bare))
-    conversation = services.messaging.open_foreign(context.account, peer)
+    conversation = services.directory.foreign(context.account, peer)
+    if conversation is None:
+        too_many = services.strangers.may_begin(context.account)
+        if too_many is not None:
+            raise Refused(stanza_error_for(too_many))
+        conversation = services.messaging.open_foreign(context.account, peer)
     relayed = b"<message" + accepted.native
     chat.submit(
         context,

@@ -29,6 +29,8 @@ SHOWN: Final = {
 }
 _SHOW: Final = {availability: show for show, availability in SHOWN.items() if show}
 SUBSCRIPTIONS: Final = (b"subscribe", b"subscribed", b"unsubscribe", b"unsubscribed")
+MAX_REQUEST_BYTES: Final = 4_096
+"""The largest request that is kept as it came; of a larger one, only who asks."""
 _STRIPPED: Final = frozenset(
     ("urn:xmpp:delay", "urn:xmpp:occupant-id:0", "http://jabber.org/protocol/muc#user")
 )
@@ -188,7 +190,11 @@ def request_of(stanza: Stanza, sender: Jid) -> bytes:
     children = [
         child for child in element.children if isinstance(child, str) or child.namespace not in _STRIPPED
     ]
-    return Element("presence", element.namespace, attributes, children).to_bytes(element.namespace)
+    request = Element("presence", element.namespace, attributes, children).to_bytes(element.namespace)
+    if len(request) <= MAX_REQUEST_BYTES:
+        return request
+    bare = {"type": "subscribe", "from": str(sender)}
+    return Element("presence", element.namespace, bare, []).to_bytes(element.namespace)
 
 
 # To clients

@@ -216,6 +216,11 @@ class Arrivals:
         if stanza.type == b"headline" or (known is None and not kept):
             chat.relay(visitor, stanza, relayed, other, resource)
             return
+        if known is None and not self._serves(visitor.jid.domain):
+            refusal = services.strangers.may_write(other, visitor.actor)
+            if refusal is not None:
+                self._counters.refused(refusal)
+                raise Refused(stanza_error_for(refusal))
         conversation = services.messaging.open_foreign(other, visitor.actor) if known is None else known
         chat.submit(
             visitor,
