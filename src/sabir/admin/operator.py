@@ -126,7 +126,7 @@ class Operator:
 
     def _set_password(self, account: Account, password: str, answer: Answering) -> None:
         accounts = self._services.accounts
-        accounts.set_password(account, password, lambda: answer(Done()), _refusing(answer, account.name))
+        accounts.reset_password(account, password, lambda: answer(Done()), _refusing(answer, account.name))
 
     def _set_state(self, account: Account, state: AccountState, answer: Answering) -> None:
         accounts = self._services.accounts

@@ -329,3 +329,15 @@ def test_people_of_every_protocol_are_counted(net: Net) -> None:
 
     assert lines[0].endswith(":There are 2 users and 0 invisible on 1 servers")
     assert lines[3].endswith(":I have 1 clients and 0 servers")
+
+
+def test_who_logged_in_with_a_password_that_was_changed_has_to_log_in_again(net: Net) -> None:
+    ada = net.login("ada")
+    account = net.world.services.accounts.find("ada")
+    assert account is not None
+
+    net.world.services.accounts.reset_password(account, "another", lambda: None, lambda refusal: None)
+    net.run()
+
+    assert ada.took()[-1].startswith("ERROR :")
+    assert ada.wire.closing

@@ -234,5 +234,23 @@ def test_a_certificate_gets_neither_a_token_nor_a_new_password(server: XmppServe
     assert success.find("token", "urn:xmpp:fast:0") is None
 
 
+def test_a_password_set_by_an_operator_is_the_only_way_in_and_one_set_by_the_owner_is_not(
+    server: XmppServer,
+) -> None:
+    der = certificate()
+    caller = logged_in(server)
+    asked(caller, appended("Phone", der))
+    romeo = server.services.accounts.find("romeo")
+    assert romeo is not None
+
+    server.services.accounts.set_password(romeo, "new", lambda: None, _fail)
+    server.loop.run()
+    assert identity(calling(server, der).say(external())[0])
+
+    server.services.accounts.reset_password(romeo, "newer", lambda: None, _fail)
+    server.loop.run()
+    assert condition(calling(server, der).say(external())[0]) == "invalid-mechanism"
+
+
 def _fail(refusal: Refusal) -> None:
     raise AssertionError(refusal)

@@ -250,10 +250,9 @@ class Whispered:
 
 @dataclass(frozen=True, slots=True)
 class AccountChanged:
-    """The session's account was disabled or its password changed: log in again."""
+    """The password of the session's account was changed: log in again."""
 
     account: Account
-    disabled: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from sabir.core.directory import Directory, account_row, actor_row
 from sabir.core.errors import Refusal
 from sabir.core.log import Log, Operation
 from sabir.core.model.actor import Account, AccountState, Actor, ActorKind
-from sabir.core.model.changes import CredentialRow
+from sabir.core.model.changes import CredentialRow, DataRow
 from sabir.core.model.conversation import Conversation, Role
 from sabir.core.model.ids import AccountId, ActorId
 from sabir.core.model.presence import OFFLINE
@@ -31,6 +31,8 @@ from sabir.core.services.tokens import Tokens
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,29}\Z")
 """Names valid in every protocol alike (PROTOCOLS 1)."""
+ENROLLED: Final = ".certificates"
+"""The end of the types of account data with which somebody logs in without the password."""
 PASSING_MS: Final = 600_000
 """People of other servers whom nothing here names are forgotten when nothing is heard of them for so long."""
 RESERVED: Final = frozenset({"admin", "root", "server", "rooms", "sabir", "nickserv", "chanserv", "system"})
@@ -162,7 +164,34 @@ class Accounts:
     def set_password(
         self, account: Account, password: str, then: Callable[[], None], refused: Callable[[Refusal], None]
     ) -> None:
-        """Replace all verifiers of an account, end its tokens, and ask its sessions to log in again."""
+        """Replace all verifiers of an account, end its tokens, and ask its sessions to log in again.
+
+        What its owner has enrolled to log in without the password stays: there is a list of it to look at.
+        """
+        self._set_password(account, password, lambda log: None, then, refused)
+
+    def reset_password(
+        self, account: Account, password: str, then: Callable[[], None], refused: Callable[[Refusal], None]
+    ) -> None:
+        """The same, by an operator: the new password is the only thing with which anybody gets in."""
+
+        def form(log: Log) -> None:
+            for type_ in self._store.data_types(account.id):
+                if type_.endswith(ENROLLED):
+                    row = DataRow(account_id=account.id, conversation_id=0, type=type_, value=b"")
+                    row.gone = True
+                    log.change(row)
+
+        self._set_password(account, password, form, then, refused)
+
+    def _set_password(
+        self,
+        account: Account,
+        password: str,
+        also: Callable[[Log], None],
+        then: Callable[[], None],
+        refused: Callable[[Refusal], None],
+    ) -> None:
         if not password:
             refused(Refusal.BAD_REQUEST)
             return
@@ -173,12 +202,13 @@ class Accounts:
                 log.change(CredentialRow(account_id=account.id, mechanism=mechanism, verifier=verifier))
             self._tokens.forget_all(log, account)
             self._lock_out(log, account)
+            also(log)
             return None
 
         def done() -> None:
             then()
             for session in list(self._sessions.of(account.id)):
-                session.signal(AccountChanged(account, disabled=False))
+                session.signal(AccountChanged(account))
 
         self._log.append(Operation(form, done, refused))
 

@@ -2,6 +2,7 @@
 
 from typing import Final, assert_never
 
+from sabir.core.errors import Refusal
 from sabir.core.model.actor import Actor
 from sabir.core.model.conversation import Conversation, Membership, Role
 from sabir.core.model.event import Event
@@ -92,8 +93,7 @@ def show(client: Client, signal: Signal) -> None:  # one case per signal, and so
             command, _, text = signal.payload.decode(errors="replace").partition("\n")
             client.event_line(signal.actor, f"{command} {client.machine.nick} :{text}")
         case AccountChanged():
-            text = "Your password was changed: log in again" if not signal.disabled else "Account disabled"
-            client.server_line(f"NOTICE {client.machine.nick} :{text}")
+            client.session.end(Refusal.LOGIN_REQUIRED)  # what the login proved has changed
         case Announced():
             for row in f"{signal.subject}\n{signal.text}".strip("\n").splitlines():
                 client.server_line(f"NOTICE {client.machine.nick} :{row}")

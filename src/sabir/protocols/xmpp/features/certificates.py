@@ -13,6 +13,7 @@ from cryptography import x509
 
 from sabir.core.errors import Refusal
 from sabir.core.model.actor import Account
+from sabir.core.services.accounts import ENROLLED
 from sabir.core.services.devices import Devices
 from sabir.protocols.xmpp.errors import (
     BAD_REQUEST,
@@ -36,7 +37,7 @@ MAX_CERTIFICATES: Final = 20
 MAX_BYTES: Final = 8_192
 MAX_NAME_CHARS: Final = 100
 
-_TYPE: Final = "xmpp.certificates"
+_TYPE: Final = f"xmpp{ENROLLED}"
 _TOO_MANY: Final = StanzaError(ErrorType.WAIT, "resource-constraint", "Remove a certificate first.")
 _decode: Final = msgspec.msgpack.Decoder(list[Certificate]).decode
 

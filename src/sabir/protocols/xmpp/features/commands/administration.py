@@ -56,7 +56,7 @@ def _add(execution: Execution) -> None:
 def _change_password(execution: Execution) -> None:
     account = _account(execution, execution.value(_ACCOUNT))
     accounts = execution.context.place.services.accounts
-    accounts.set_password(account, execution.value("password"), execution.complete, execution.refused)
+    accounts.reset_password(account, execution.value("password"), execution.complete, execution.refused)
 
 
 def _delete(execution: Execution) -> None:
