@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +34,13 @@ class RunningServer:
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server on free ports with `ACCOUNTS`; it must end well and log no fault."""
-    folder = tmp_path_factory.mktemp("interop")
+    with serving(tmp_path_factory.mktemp("interop")) as server:
+        yield server
+
+
+@contextmanager
+def serving(folder: Path, *settings: str) -> Iterator[RunningServer]:
+    """Run such a server in `folder`, with more settings (`section.key=value`)."""
     data, ready, log = folder / "data", folder / "ready.json", folder / "log"
     people = folder / "people.csv"
     people.write_text("".join([f"{name},{PASSWORD}\n" for name in ACCOUNTS]))
@@ -47,6 +54,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
         str(ready),
         "--set",
         "limits.enabled=false",
+        *[flag for setting in settings for flag in ("--set", setting)],
     )
     with (
         log.open("wb") as out,

@@ -143,8 +143,10 @@ class Log:
         self._box_heads: dict[int, tuple[Account, int, int]] = {}
         self._undo: list[Callable[[], None]] = []
         self._held: dict[Session, None] = {}
-        self.newcomers: dict[int, Change] = {}
-        """Rows of actors whom the store does not know yet; `introduce` writes them."""
+        self.newcomers: dict[int, tuple[Change, ...]] = {}
+        """Rows of actors whom the store does not know yet, and of their accounts; `introduce` writes them."""
+        self.new_accounts: dict[int, int] = {}
+        """Those of them who have an account, by its id: what first names it writes them, too."""
         self.rolled_back: Callable[[list[Event]], None] | None = None
         """Told of the entries of a batch whose commit failed."""
         self.meter: Meter | None = None
@@ -263,6 +265,8 @@ class Log:
 
     def change(self, row: Change) -> None:
         """Number a change and put it into the batch."""
+        if self.new_accounts:
+            self._introduce_accounts(row)
         self._seq += 1
         row.changed_seq = self._seq
         self._batch.changes.append(row)
@@ -273,10 +277,11 @@ class Log:
 
     def introduce(self, actor_id: int) -> None:
         """Write the row of an actor who is about to be named in the store for the first time."""
-        row = self.newcomers.pop(actor_id, None)
-        if row is not None:
-            self.undo(lambda: self._forget(actor_id, row))
-            self.change(row)
+        rows = self.newcomers.pop(actor_id, None)
+        if rows is not None:
+            self.undo(lambda: self._forget(actor_id, rows))
+            for row in rows:
+                self.change(row)
 
     def undo(self, action: Callable[[], None]) -> None:
         """Say how to take back what was applied to memory, should the commit fail."""
@@ -289,8 +294,16 @@ class Log:
         """
         conversation.state_version += 1
 
-    def _forget(self, actor_id: int, row: Change) -> None:
-        self.newcomers[actor_id] = row
+    def _introduce_accounts(self, row: Change) -> None:
+        """Write the rows of accounts that `row` is the first to name."""
+        for field in ("account_id", "party_lo", "party_hi"):
+            actor_id = self.new_accounts.get(getattr(row, field, None) or 0)
+            if actor_id is not None:
+                self.introduce(actor_id)
+        self.introduce(getattr(row, "actor_id", None) or 0)
+
+    def _forget(self, actor_id: int, rows: tuple[Change, ...]) -> None:
+        self.newcomers[actor_id] = rows
 
     def _number_boxes(self, conversation: Conversation, event: Event, counted: int) -> None:
         boxes: list[tuple[int, int]] = []

@@ -76,6 +76,10 @@ class PolicyConfig:
     """Lasting rate at which people of one server, unknown to it, may write or send requests to one account."""
     strangers_burst: int = 100
     """How many of them may do so at once before `strangers_per_hour` counts."""
+    max_temporary: int = 1_000
+    """People at a time who are here without an account of their own, where a protocol lets them in."""
+    max_temporary_per_peer: int = 20
+    """The same from one IPv4 address or IPv6 /64."""
     big_room: int = 500
     """Above so many attendees, joins and parts are shown to moderators only."""
 

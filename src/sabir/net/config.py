@@ -112,6 +112,9 @@ class LimitsConfig:
     registrations_per_hour: int = 100
     """The same from everywhere together."""
 
+    temporary_per_minute_per_peer: int = 10
+    """Logins without an account in a minute from one IPv4 address or IPv6 /64, where they are allowed."""
+
     def __post_init__(self) -> None:
         """Refuse a limit that would let nothing through.
 

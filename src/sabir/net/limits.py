@@ -108,7 +108,7 @@ class LoginLimits:
     Successful logins cost nothing.
     """
 
-    __slots__ = ("_accounts", "_enabled", "_peers", "_registering", "_registrations")
+    __slots__ = ("_accounts", "_enabled", "_peers", "_registering", "_registrations", "_temporary")
 
     def __init__(self, config: LimitsConfig) -> None:
         self._enabled = config.enabled
@@ -120,6 +120,8 @@ class LoginLimits:
         )
         per_peer, together = config.registrations_per_hour_per_peer, config.registrations_per_hour
         self._registering = KeyedBuckets(Rate(per_peer / _S_PER_H, per_peer))
+        temporary = config.temporary_per_minute_per_peer
+        self._temporary = KeyedBuckets(Rate(temporary / 60, temporary))
         self._registrations = KeyedBuckets(Rate(together / _S_PER_H, together))
 
     def may_try(self, peer: str, account: str, now_ms: int) -> bool:
@@ -134,6 +136,10 @@ class LoginLimits:
             return True
         # In this order: one peer that tries for ever takes nothing from the others.
         return self._registering.allow(peer_key(peer), now_ms) and self._registrations.allow("", now_ms)
+
+    def may_come(self, peer: str, now_ms: int) -> bool:
+        """Count somebody who logs in without an account; say whether that may go on."""
+        return not self._enabled or self._temporary.allow(peer_key(peer), now_ms)
 
     def failed(self, peer: str, account: str, now_ms: int) -> None:
         """Count a failed login.

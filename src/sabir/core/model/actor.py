@@ -13,6 +13,8 @@ class ActorKind(Enum):
     LOCAL = "local"
     REMOTE = "remote"
     GUEST = "guest"
+    TEMPORARY = "temporary"
+    """Here for one session, with an account that ends with it: a guest who can be written to."""
 
 
 class AccountState(Enum):
@@ -22,6 +24,8 @@ class AccountState(Enum):
     DISABLED = "disabled"
     DELETED = "deleted"
     """Nobody ever gets the name again: what its owner said stays in other people's histories under it."""
+    TEMPORARY = "temporary"
+    """Of somebody who said no name: it ends with its session."""
 
 
 class Actor:

@@ -41,6 +41,7 @@ from sabir.core.services.roster import Roster
 from sabir.core.services.search import Search
 from sabir.core.services.shelves import Shelves
 from sabir.core.services.strangers import Strangers
+from sabir.core.services.temporary import TemporaryAccounts
 from sabir.core.services.tokens import Tokens
 from sabir.core.services.vouchers import Vouchers
 
@@ -78,6 +79,7 @@ class Services:
     rooms: Rooms
     roster: Roster
     strangers: Strangers
+    temporary: TemporaryAccounts
     tokens: Tokens
     search: Search
     vouchers: Vouchers
@@ -169,6 +171,7 @@ def assemble(
         rooms=rooms,
         roster=roster,
         strangers=strangers,
+        temporary=TemporaryAccounts(log, directory, sessions, accounts, randomness, policy),
         tokens=tokens,
         search=Search(log, directory, store, contents, history, scheduler, clock, searches),
         vouchers=Vouchers(log, directory, accounts, roster, clock, randomness, policy, snapshot.vouchers),

@@ -37,6 +37,9 @@ PASSING_MS: Final = 600_000
 """People of other servers whom nothing here names are forgotten when nothing is heard of them for so long."""
 RESERVED: Final = frozenset({"admin", "root", "server", "rooms", "sabir", "nickserv", "chanserv", "system"})
 
+_KEPT: Final = frozenset({AccountState.ACTIVE, AccountState.DISABLED})
+_OPEN: Final = frozenset({AccountState.ACTIVE, AccountState.TEMPORARY})
+
 
 class Promise:
     """What an account is made by, where not everybody may make one: `digest` names it."""
@@ -86,12 +89,12 @@ class Accounts:
         return None if account is None or account.state is AccountState.DELETED else account
 
     def all(self) -> list[Account]:
-        """Return every account that there is, disabled ones too."""
-        return [each for each in self._directory.accounts.values() if each.state is not AccountState.DELETED]
+        """Return every account that there is, disabled ones too, but none that is for one session only."""
+        return [each for each in self._directory.accounts.values() if each.state in _KEPT]
 
     def may_log_in(self, account: Account) -> Refusal | None:
         """Return why the account may not log in, or None."""
-        return None if account.state is AccountState.ACTIVE else Refusal.ACCOUNT_DISABLED
+        return None if account.state in _OPEN else Refusal.ACCOUNT_DISABLED
 
     def verifier(self, account: Account, mechanism: str) -> bytes | None:
         """Return the stored verifier of `account` for a SASL mechanism."""
@@ -364,7 +367,7 @@ class Accounts:
         """Return a new actor, to be stored when something in the store first names it."""
         actor = Actor(ActorId(self._directory.last_actor_id + 1), kind, name, None, protocol, uri)
         self._directory.add_actor(actor)
-        self._log.newcomers[actor.id] = actor_row(actor)
+        self._log.newcomers[actor.id] = (actor_row(actor),)
         return actor
 
 

@@ -9,7 +9,7 @@ from sabir.core.delivery import Delivery, Sessions
 from sabir.core.directory import Directory, account_row
 from sabir.core.errors import Refusal
 from sabir.core.log import Log, Operation
-from sabir.core.model.actor import Account
+from sabir.core.model.actor import Account, AccountState
 from sabir.core.model.changes import DataRow
 from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import Event, Kind
@@ -171,7 +171,8 @@ class Devices:
 
         def form(log: Log) -> Refusal | None:
             for account in dirty.values():
-                log.change(account_row(account))
+                if account.state is not AccountState.TEMPORARY:  # that one misses nothing: it ends
+                    log.change(account_row(account))
             return None
 
         def refused(refusal: Refusal) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from sabir.core import policy
 from sabir.core.errors import Refusal
 from sabir.core.log import Log, Operation
-from sabir.core.model.actor import Actor
+from sabir.core.model.actor import Actor, ActorKind
 from sabir.core.model.conversation import Conversation, Member, Membership, Role
 from sabir.core.model.signals import MembershipAsked
 from sabir.core.pace import Pace, Slowness
@@ -49,7 +49,7 @@ class Registration:
             return Refusal.ROOM_GONE
         role = conversation.role_of(actor.id)
         masked = policy.is_masked(conversation, policy.mask_of(actor, self._domain))
-        if actor.account_id is None or role is Role.BANNED or (masked and role < Role.ADMIN):
+        if actor.kind is not ActorKind.LOCAL or role is Role.BANNED or (masked and role < Role.ADMIN):
             return Refusal.BANNED
         return None
 

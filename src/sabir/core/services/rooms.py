@@ -22,7 +22,7 @@ from sabir.core.delivery import Delivery, Sessions
 from sabir.core.directory import Directory, conversation_row, member_row
 from sabir.core.errors import Refusal
 from sabir.core.log import Log, Operation
-from sabir.core.model.actor import Actor
+from sabir.core.model.actor import Actor, ActorKind
 from sabir.core.model.changes import StateRow
 from sabir.core.model.conversation import (
     Attendee,
@@ -423,7 +423,7 @@ class Rooms:
         if conversation is None:
             if not create:
                 return Refusal.ROOM_UNKNOWN
-            if not self._config.create_rooms or actor.account_id is None:
+            if not self._config.create_rooms or actor.kind is not ActorKind.LOCAL:
                 return Refusal.ROOM_CREATION_DENIED
             denied = (
                 check_namesake(self._directory, actor, nick)

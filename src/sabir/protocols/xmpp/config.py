@@ -127,6 +127,10 @@ class XmppConfig:
     """Passwords may cross an unencrypted connection (SASL PLAIN). Only sensible on loopback."""
     registration: bool = False
     """Anybody may create an account from a client (XEP-0077)."""
+    anonymous: bool = False
+    """People may log in without an account (SASL ANONYMOUS, XEP-0175): they get one for the session, can be in rooms
+    and talk with people of this server, and keep nothing. `policy.max_temporary` and
+    `limits.temporary_per_minute_per_peer` say how many."""
     max_stanza_bytes: int = 262_144
     """The largest stanza that a client may send, in bytes."""
     max_stanza_bytes_before_login: int = 65_536

@@ -23,6 +23,8 @@ class Reason(Enum):
     NOT_AUTHORIZED = "invalid-proof"
     EXPIRED = "credentials-expired"
     """Not one of RFC 5802: a token whose time is over."""
+    UNAVAILABLE = "temporary-auth-failure"
+    """Not one of RFC 5802: the server does not let anybody in that way now."""
 
 
 @dataclass(frozen=True, slots=True)

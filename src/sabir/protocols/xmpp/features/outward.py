@@ -10,7 +10,7 @@ from sabir.core.model.actor import Actor
 from sabir.protocols.xmpp import accept
 from sabir.protocols.xmpp.codec import attribute, child_element
 from sabir.protocols.xmpp.errors import BAD_REQUEST, Refused, stanza_error_for
-from sabir.protocols.xmpp.features import chat, presence
+from sabir.protocols.xmpp.features import anonymous, chat, presence
 from sabir.protocols.xmpp.features.context import Context
 from sabir.protocols.xmpp.features.pubsub import displayed
 from sabir.protocols.xmpp.jid import Jid
@@ -24,6 +24,7 @@ _MUC: Final = b"http://jabber.org/protocol/muc"
 
 def take_message(context: Context, stanza: Stanza, to: Jid) -> None:
     """Take a message to somebody, or something, elsewhere."""
+    anonymous.check_own(context.actor)
     refusal = context.place.abroad.refusal(to.domain)
     if refusal is not None:
         context.refuse(stanza, refusal)
@@ -64,6 +65,7 @@ def take_message(context: Context, stanza: Stanza, to: Jid) -> None:
 
 def take_iq(context: Context, stanza: Stanza, to: Jid) -> None:
     """Take a request or an answer to somewhere else."""
+    anonymous.check_own(context.actor)
     refusal = context.place.abroad.refusal(to.domain)
     if refusal is not None:
         context.refuse(stanza, refusal)
@@ -73,6 +75,7 @@ def take_iq(context: Context, stanza: Stanza, to: Jid) -> None:
 
 def take_presence(context: Context, stanza: Stanza, to: Jid) -> None:
     """Take a directed presence, a probe, or a step of a subscription, to somebody elsewhere."""
+    anonymous.check_own(context.actor)
     refusal = context.place.abroad.refusal(to.domain)
     if refusal is not None:
         context.refuse(stanza, refusal)

@@ -12,7 +12,7 @@ from sabir.protocols.xmpp.errors import (
     BAD_REQUEST,
     Refused,
 )
-from sabir.protocols.xmpp.features import caps_hash, chat, onboarding
+from sabir.protocols.xmpp.features import anonymous, caps_hash, chat, onboarding
 from sabir.protocols.xmpp.features.caps_hash import Claim
 from sabir.protocols.xmpp.features.context import Context
 from sabir.protocols.xmpp.features.pubsub import avatars
@@ -162,6 +162,7 @@ def _subscribe(context: Context, stanza: Stanza, other: Account | None) -> None:
 
 def step(context: Context, stanza: Stanza, actor: Actor) -> None:
     """Take a step of a subscription towards `actor`, who may be of another server."""
+    anonymous.check_own(context.actor)
     roster = context.place.services.roster
     ticket = context.begin()
     done: Callable[[], None] = ticket.finish

@@ -14,7 +14,7 @@ from sabir.protocols.xmpp.errors import (
     StanzaError,
     stanza_error_for,
 )
-from sabir.protocols.xmpp.features import forms
+from sabir.protocols.xmpp.features import anonymous, forms
 from sabir.protocols.xmpp.features.context import Context, Iq, Place
 from sabir.protocols.xmpp.features.forms import Field
 from sabir.wire.xml import Element, escape_attribute
@@ -69,6 +69,7 @@ def _info(context: Context, iq: Iq) -> None:
 
 def _request(context: Context, iq: Iq) -> None:
     """Give a slot (XEP-0363 §4)."""
+    anonymous.check_own(context.actor)
     media = context.place.services.media
     name, size = _name(iq.payload), iq.payload.get("size") or ""
     if not size.isdecimal() or not size.isascii() or len(size) > 15:

@@ -24,6 +24,7 @@ from sabir.protocols.xmpp.errors import (
     stanza_error_for,
 )
 from sabir.protocols.xmpp.features import capabilities, caps_hash, chat, muc, onboarding, presence
+from sabir.protocols.xmpp.features.anonymous import is_anonymous
 from sabir.protocols.xmpp.features.context import Iq, Place
 from sabir.protocols.xmpp.features.pubsub.distant import DistantReaders
 from sabir.protocols.xmpp.features.table import TABLE
@@ -329,7 +330,8 @@ class Arrivals:
             visitor.refuse(iq.stanza, refused.error)
 
     def _account(self, to: Jid) -> Account | None:
-        return self._place.services.accounts.find(to.local) if to.local else None
+        account = self._place.services.accounts.find(to.local) if to.local else None
+        return None if account is None or is_anonymous(account.actor) else account
 
 
 def _request(stanza: Stanza, to: Jid) -> Iq:

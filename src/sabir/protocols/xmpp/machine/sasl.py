@@ -75,6 +75,8 @@ def condition_for(reason: Reason) -> tuple[str, str]:
             return "not-authorized", ""
         case Reason.EXPIRED:
             return "credentials-expired", ""  # RFC 6120 §6.5.3
+        case Reason.UNAVAILABLE:
+            return "temporary-auth-failure", "Too many people come without an account: try again later."
         case _:
             assert_never(reason)
 

@@ -11,6 +11,7 @@ from sabir.core.model.actor import Account
 from sabir.core.services.tokens import Token, Use
 from sabir.net.connection import Connection
 from sabir.protocols.xmpp.errors import JID_MALFORMED, ErrorType, StanzaError, StreamCondition, StreamError
+from sabir.protocols.xmpp.features.anonymous import is_anonymous
 from sabir.protocols.xmpp.features.mam import describe
 from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, prepare_resource
 from sabir.protocols.xmpp.machine import Machine, Management
@@ -132,7 +133,7 @@ class Arrival:
 
     def _find(self, request: ResumeRequested, found: Resumed, lost: Callable[[], None]) -> None:
         client = self._stream.hub.resumable.get(request.token)
-        if client is None or client.account is not self.account or client.management is None:
+        if client is None or client.management is None or not self._may_be(client.account):
             lost()
             return
         management = client.management
@@ -141,6 +142,15 @@ class Arrival:
             client.when_settled(lambda: self._find_again(request, found, lost))
             return
         self._take_over(client, management, request, found)
+
+    def _may_be(self, account: Account) -> bool:
+        """Return whether whoever is there may go on as `account`.
+
+        Somebody without a name gets another account with each login: that they know the token is all they can show.
+        """
+        if account is self.account:
+            return True
+        return self.account is self._logins.guest is not None and is_anonymous(account.actor)
 
     def _find_again(self, request: ResumeRequested, found: Resumed, lost: Callable[[], None]) -> None:
         self._do(lambda: self._find(request, found, lost))
@@ -159,6 +169,8 @@ class Arrival:
         if old is not None and old.connection is not stream.connection:
             old.fail(StreamError(StreamCondition.CONFLICT, "The stream was resumed elsewhere."))
         stream.carry(client)
+        self.account = client.account
+        self._logins.end_guest()
         client.language = stream.machine.language
         found(client, management)
         stream.flush()
@@ -179,6 +191,9 @@ class Arrival:
         client.language = stream.machine.language
         client.is_secure = stream.connection.secure
         client.certificate = self._logins.certificate
+        if self._logins.guest is account:
+            self._logins.guest = None
+            client.ended = lambda: place.services.temporary.end(account)
         stream.carry(client)
         place.services.devices.log_in(client)  # RFC 6120 §7.7.2.2: the newer client has the resource
         return client
@@ -195,7 +210,8 @@ class Arrival:
             return
         self._proven, self._asked = account, event.asked
         # What makes a password is for those who have shown it.
-        without = self._logins.token is not None or self._logins.certificate is not None
+        logins = self._logins
+        without = logins.token is not None or logins.certificate is not None or logins.guest is not None
         self._tasks = [] if without else self._missing(account, event.asked.upgrades)
         self._in_turn = True
         self._go_on(account)
@@ -249,6 +265,9 @@ class Arrival:
 
     def _settle_tokens(self, account: Account, asked: Authentication) -> None:
         logins = self._logins
+        if logins.guest is account:
+            self._let_in(account, asked, None)  # there is nothing to come back to
+            return
         use = Use(
             device=asked.device,
             proven_at=logins.proven_at,
@@ -295,6 +314,9 @@ class Arrival:
             machine.succeed(Jid(account.name, stream.hub.place.domain, ""), results, now_ms)
             return
         binding = asked.bind
+        if is_anonymous(account.actor):
+            self._bind_now(account, asked, binding, results, "")
+            return
         # XEP-0386 §3.2: where the archive ends as the resource is bound; what comes later is shown live.
         describe(
             stream.hub.environment.services.history,

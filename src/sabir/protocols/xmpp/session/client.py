@@ -105,6 +105,8 @@ class Client:
         """Nobody looks, or its stream broke: it is to be woken by other means (XEP-0357)."""
         self.forgotten: Callable[[], object] = _nothing
         """Called once it is over."""
+        self.ended: Callable[[], object] = _nothing
+        """Called once the core knows nothing of it any more."""
         self._unsettled: list[Callable[[], None]] = []
         """Called once nothing that it sent waits for a commit, or it is over."""
         self.absences: int = 0
@@ -397,6 +399,7 @@ class Client:
         def effect() -> None:
             presence.go_offline(self)
             self.place.services.devices.log_out(self)
+            self.ended()
 
         self.place.services.rooms.drop(self)
         if at_once:

@@ -3,14 +3,17 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
+from sabir.core.errors import Refusal
 from sabir.core.model.actor import Account
 from sabir.core.services.tokens import Token
 from sabir.gateway.contract import Environment
+from sabir.net.limits import peer_key
 from sabir.protocols.xmpp.config import XmppConfig
 from sabir.protocols.xmpp.features import certificates
 from sabir.protocols.xmpp.jid import jid_of
 from sabir.protocols.xmpp.types import Authentication, Certificate
-from sabir.wire.sasl import credentials
+from sabir.wire.sasl import anonymous, credentials
+from sabir.wire.sasl.anonymous import AnonymousServer
 from sabir.wire.sasl.external import ExternalServer
 from sabir.wire.sasl.server import SCRAM_MECHANISMS, advertisement, server_mechanism
 from sabir.wire.sasl.tokens import TokenServer, TokenUse, token_mechanisms
@@ -35,6 +38,8 @@ class Logins:
         """Who the client says it is, in its opening."""
         self.certificate: Certificate | None = None
         """The certificate by which it succeeded."""
+        self.guest: Account | None = None
+        """The account that was made for it, because it says no name."""
         self._config: Final = config
         self._environment: Final = environment
         self._secret: Final = secret
@@ -53,6 +58,8 @@ class Logins:
         ]
         if secure or self._config.plain_without_tls or self._environment.plain_logins:
             names.append("PLAIN")
+        if self._config.anonymous:
+            names.append(anonymous.NAME)
         return names
 
     def mechanism(
@@ -63,6 +70,8 @@ class Logins:
         self.certificate = None
         if name == "EXTERNAL":
             return ExternalServer(self._who)
+        if name == anonymous.NAME:
+            return AnonymousServer(self._come)
         wanted = _STRONGEST_FIRST if name == "PLAIN" else (name.removesuffix("-PLUS"),)
         return server_mechanism(
             name,
@@ -88,6 +97,26 @@ class Logins:
         """Count a failed try."""
         now_ms = self._environment.services.clock.now_ms()
         self._environment.logins.failed(self._peer, self.tried, now_ms)
+
+    def end_guest(self) -> None:
+        """End the account that was made for a client which has not got in."""
+        guest, self.guest = self.guest, None
+        if guest is not None:
+            self._environment.services.temporary.end(guest)
+
+    def _come(self) -> str | None:
+        """Return the name of an account for one session (XEP-0175 §2), or None if too many come."""
+        self.end_guest()
+        self.tried = ""
+        services = self._environment.services
+        if not self._environment.logins.may_come(self._peer, services.clock.now_ms()):
+            return None
+        account = services.temporary.admit(peer_key(self._peer))
+        if isinstance(account, Refusal):
+            return None
+        self.guest = account
+        self.proven_at = account.secrets_no
+        return account.name
 
     def _certified(self, name: str) -> Certificate | None:
         """Return the certificate that the client showed, if the account of that address has registered it."""

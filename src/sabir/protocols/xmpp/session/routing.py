@@ -8,7 +8,7 @@ from sabir.protocols.xmpp.errors import (
     Refused,
     stanza_error_for,
 )
-from sabir.protocols.xmpp.features import chat, muc, outward, ping, presence, push, upload
+from sabir.protocols.xmpp.features import anonymous, chat, muc, outward, ping, presence, push, upload
 from sabir.protocols.xmpp.features.context import Context, Iq
 from sabir.protocols.xmpp.features.table import TABLE
 from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, parse_jid_bytes
@@ -81,6 +81,7 @@ def _iq(context: Context, stanza: Stanza, to: Jid | None) -> None:
     if to is not None and to.domain == place.rooms_domain:
         muc.take_iq(context, iq)
     elif to is not None and to.domain == place.push_domain:
+        anonymous.check_own(context.actor)
         push.take_iq(context, iq)
     elif to is not None and to.domain == place.upload_domain:
         upload.take_iq(context, iq)
@@ -92,6 +93,7 @@ def _iq(context: Context, stanza: Stanza, to: Jid | None) -> None:
 
 def _request(context: Context, iq: Iq) -> None:
     """Answer for the client's account, the server or another account."""
+    anonymous.check_request(context.actor, iq.payload.namespace, iq.payload.name, is_set=iq.is_set)
     answer = TABLE.get((iq.payload.namespace, iq.payload.name))
     if answer is None:
         raise Refused(SERVICE_UNAVAILABLE)  # RFC 6120 §8.4

@@ -105,6 +105,7 @@ class Stream:
     def closed(self, reason: str) -> None:
         """See `Handler.closed`: a client whose stream may be resumed stays."""
         client, self._client = self._client, None
+        self._logins.end_guest()
         if client is None or not client.is_carried_by(self.connection):
             return
         management = client.management
