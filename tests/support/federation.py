@@ -135,6 +135,7 @@ class Net:
         *names: str,
         federation: FederationConfig | None = None,
         policy: PolicyConfig | None = None,
+        push_sender: bool = False,
         **settings: Any,
     ) -> XmppServer:
         """Return the server of a domain, with accounts; started again over the same data if it was stopped."""
@@ -150,6 +151,7 @@ class Net:
             domain=domain,
             loop=self.loop,
             call=lambda call: self._call(domain, call),
+            push_sender=push_sender,
         )
         if names:
             server.add(*names)

@@ -271,7 +271,7 @@ class Sabir:
             f'[server]\ndomain = "{self.domain}"\n'
             f'[tls]\ncertificate = "{self._files[0]}"\nkey = "{self._files[1]}"\n'
             f'[xmpp.federation]\ntrust = ["{self._authority.file}"]\nretry_s = 1\nmax_retry_s = 2\n'
-            f'name_servers = ["127.0.0.1:{self._names.port}"]\nhosts = {{ {hosts} }}\n'
+            f'private_addresses = true\nname_servers = ["127.0.0.1:{self._names.port}"]\nhosts = {{ {hosts} }}\n'
             + "".join(f"{line}\n" for line in self.settings)
         )
         self._started = Started(

@@ -284,7 +284,13 @@ class Server:
         trust = self._trust = Trust([Path(file) for file in federation.trust])
         resolver = DnsResolver(federation.hosts, federation.name_servers)
         dialer = self._dialer = Dialer(
-            runtime, settings.net, self._certificates, trust, resolver, "xmpp-server"
+            runtime,
+            settings.net,
+            self._certificates,
+            trust,
+            resolver,
+            "xmpp-server",
+            private_addresses=federation.private_addresses,
         )
 
         def call(wanted: Call) -> None:

@@ -88,6 +88,9 @@ class Disk:
             answer = work()
         except OSError as error:
             answer = error
+        except Exception as error:  # the thread's boundary: whoever waits for an answer gets one
+            log.exception("a job failed")
+            answer = OSError(type(error).__name__)
         self._call_soon(partial(then, answer))
 
     def _delete(self, keys: list[str]) -> None:

@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 SIZE: Final = 400
 """The longer side, in pixels."""
-MAX_PIXELS: Final = 40_000_000
-"""A picture with more is not decoded: this many take 160 MB for a moment."""
+MAX_PIXELS: Final = 16_000_000
+"""A picture with more is not decoded: this many take 64 MB for a moment."""
 MAX_BYTES: Final = 33_554_432
 """Nor is a file that is bigger."""
 
@@ -39,7 +39,9 @@ class NoThumbnail(Exception):
 
 
 def thumbnail(path: Path, small: Path, mime: str) -> tuple[bytes, str]:
-    """Return the small picture of the file at `path`, and its type; kept at `small`. It blocks.
+    """Return the small picture of the file at `path`, and its type; kept at `small`, as is that there is none.
+
+    It blocks.
 
     Raises:
         NoThumbnail: it is no picture, or one that is too big or broken.
@@ -48,8 +50,13 @@ def thumbnail(path: Path, small: Path, mime: str) -> tuple[bytes, str]:
     try:
         data = small.read_bytes()
     except FileNotFoundError:
-        data = shrink(path, mime)
+        try:
+            data = shrink(path, mime)
+        except NoThumbnail:
+            data = b""  # kept too: nobody makes us try again
         _write(small, data)
+    if not data:
+        raise NoThumbnail
     return data, "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
 
 

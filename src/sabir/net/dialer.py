@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final
 
+from sabir.net.addresses import public_addresses
 from sabir.net.config import NetConfig
 from sabir.net.connection import Connection, Handler
 from sabir.net.mutual import Mutual, Trust
@@ -46,7 +47,22 @@ class Dialer:
         trust: Trust,
         resolver: Resolver,
         alpn: str,
+        *,
+        private_addresses: bool,
     ) -> None:
+        """Prepare.
+
+        Args:
+            runtime: the loop and what comes with it.
+            config: of connections.
+            certificates: what we show.
+            trust: whose signatures count.
+            resolver: finds servers.
+            alpn: the name of the protocol in direct TLS.
+            private_addresses: call also where the DNS names an address that is not public. Who owns a domain could
+                have us call what only this machine can reach.
+        """
+        self._private_addresses: Final = private_addresses
         self.runtime: Final = runtime
         self.config: Final = config
         self._certificates: Final = certificates
@@ -75,22 +91,41 @@ class Dialer:
     async def _call(self, call: Call) -> None:
         try:
             targets = await self._resolver.targets(call.domain, call.services, call.default_port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # a name that the DNS cannot have is a Unicode error
             call.failed(str(error) or "not found")
             return
         problem = "no address"
         for target in targets:
+            problem = await self._try(call, target)
+            if not problem:
+                return
+        call.failed(problem)
+
+    async def _try(self, call: Call, target: Target) -> str:
+        """Try the addresses of a target; return why that failed, empty if it did not."""
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                hosts = await self._hosts(target)
+        except (OSError, UnicodeError) as error:
+            return str(error) or "timeout"
+        problem = "no address"
+        for host in hosts:
             outgoing = _Outgoing(self, call, target)
             try:
                 async with asyncio.timeout(CONNECT_S):
-                    await self.runtime.loop.create_connection(outgoing.socket, target.host, target.port)
-            except (OSError, TimeoutError) as error:
+                    await self.runtime.loop.create_connection(outgoing.socket, host, target.port)
+            except (OSError, UnicodeError) as error:
                 problem = str(error) or "timeout"
                 continue
             problem = await outgoing.outcome
             if not problem:
-                return
-        call.failed(problem)
+                return ""
+        return problem
+
+    async def _hosts(self, target: Target) -> list[str]:
+        if target.chosen or self._private_addresses:
+            return [target.host]
+        return await public_addresses(target.host, target.port)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = self.runtime.loop.create_task(work)

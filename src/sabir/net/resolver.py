@@ -22,6 +22,8 @@ class Target:
     port: int
     direct: bool = False
     """With TLS from the first byte."""
+    chosen: bool = False
+    """Named by the operator, who may mean any address."""
 
 
 class Resolver(Protocol):
@@ -103,4 +105,4 @@ def target_of(text: str) -> Target:
     host, colon, port = rest.rpartition(":")
     if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise ValueError(f"{text}: write it as host:port")
-    return Target(host.removeprefix("[").removesuffix("]"), int(port), rest != text)
+    return Target(host.removeprefix("[").removesuffix("]"), int(port), rest != text, chosen=True)

@@ -7,8 +7,6 @@ here, and only public addresses are connected to, unless the operator says other
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +14,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import httptools
+
+from sabir.net.addresses import public_addresses
 
 MAX_ANSWER_BYTES: Final = 65_536
 
@@ -94,12 +94,7 @@ class Poster:
             writer.transport.abort()
 
     async def _address(self, host: str, port: int) -> str:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        for _, _, _, _, address in found:
-            ip = ipaddress.ip_address(str(address[0]).partition("%")[0])
-            if self._private_addresses or (ip.is_global and not ip.is_multicast):
-                return str(address[0])
-        raise PostError("its address is not public")
+        return host if self._private_addresses else (await public_addresses(host, port))[0]
 
 
 async def _answer(reader: asyncio.StreamReader) -> Answer:

@@ -7,10 +7,12 @@ import pytest
 from tests.support.federation import NOTHING, Net, Peering, proof_of
 from tests.support.xmpp import Peer
 
+from sabir.net.dialer import Call
 from sabir.protocols.xmpp.config import FederationConfig, Verify
 from sabir.protocols.xmpp.federation.arriving import NEWCOMERS
 from sabir.protocols.xmpp.federation.links import MAX_ASKED
 from sabir.protocols.xmpp.machine import dialback
+from sabir.protocols.xmpp.machine.incoming import MAX_UNPROVEN
 
 HERE, THERE = "capulet.example", "montague.example"
 SECRET = ("00" * 32).encode()
@@ -442,12 +444,31 @@ def test_who_names_domains_that_do_not_exist_keeps_nobody_from_being_called(net:
 
 def test_strangers_have_only_so_many_servers_called_at_the_same_time(net: Net) -> None:
     net.answering = lambda call: None  # nobody answers, nothing fails
-    for stream in range(6):
+    for stream in range(MAX_ASKED // MAX_UNPROVEN + 3):
         peering, _ = opened(net)
-        for number in range(45):
+        for number in range(MAX_UNPROVEN):
             peering.say(f"<db:result from='x{number}.s{stream}.example' to='{HERE}'>{'0' * 64}</db:result>")
 
     assert len(net.calls) == MAX_ASKED
+
+
+def test_who_has_proven_nothing_has_few_servers_called_and_fails_a_few_times_only(net: Net) -> None:
+    calls: list[Call] = []
+    net.answering = calls.append
+    peering, _ = opened(net)
+    for number in range(MAX_UNPROVEN + 1):
+        answer = peering.say(f"<db:result from='x{number}.example' to='{HERE}'>{'0' * 64}</db:result>")
+
+    assert len(calls) == MAX_UNPROVEN
+    assert "resource-constraint" in answer
+    for call in calls:
+        call.failed("timeout")
+    net.settle()
+    assert not peering.wire.closing
+    assert "policy-violation" in peering.say(
+        f"<db:result from='x.example' to='verona.example'>{'0' * 64}</db:result>"
+    )
+    assert peering.wire.closing
 
 
 def test_a_stream_that_was_only_to_ask_about_a_key_may_end_without_a_pause(net: Net, juliet: Peer) -> None:

@@ -577,3 +577,20 @@ def test_an_app_server_of_another_domain_is_reached_over_federation(tmp_path: Pa
     assert account is not None
     assert here.services.pushes.of(account) == []
     net.close()
+
+
+def test_a_sender_of_another_server_is_named_by_its_own_address(tmp_path: Path) -> None:
+    net = Net(tmp_path)
+    here = net.server("capulet.example", "juliet", push_sender=True)
+    there = net.server("montague.example", "bot", "romeo")
+    bot = there.log_in("bot", "push")
+    phone = here.log_in("juliet", "phone")
+    enable(phone, "token-1", {}, jid=bot.jid)
+    phone.drop()
+
+    there.log_in("romeo").say("<message to='juliet@capulet.example' type='chat'><body>Hi</body></message>")
+    net.settle()
+
+    (request,) = [each for each in bot.hear() if each.name == "iq"]
+    assert b"romeo@montague.example<" in request.to_bytes()
+    net.close()

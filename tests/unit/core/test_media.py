@@ -91,6 +91,19 @@ def test_a_slot_is_over_in_time_but_an_upload_that_has_begun_is_not(world: World
     assert kept(world, used) == ["kept"]
 
 
+def test_an_upload_counts_however_long_it_takes(world: World) -> None:
+    ada = world.account("ada")
+    slots = [slot_for(world, ada) for _ in range(2)]
+    for slot in slots:
+        slot.is_used = True
+
+    world.scheduler.pass_ms(10 * 3_600_000)
+
+    assert world.services.media.ask(ada, "c", 51, "") is Refusal.TOO_MANY
+    world.services.media.release(slots[0])
+    assert isinstance(world.services.media.ask(ada, "c", 51, ""), Slot)
+
+
 def test_nothing_is_kept_for_an_account_that_went_meanwhile(world: World) -> None:
     ada = world.account("ada")
     slot = slot_for(world, ada)

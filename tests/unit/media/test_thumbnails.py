@@ -13,7 +13,7 @@ from tests.unit.media.test_pages import shop
 from tests.unit.net.harness import run
 
 from sabir.gateway.files import path_of
-from sabir.media.thumbnails import SIZE, NoThumbnail, shrink
+from sabir.media.thumbnails import MAX_PIXELS, SIZE, NoThumbnail, shrink, thumbnail
 
 
 def picture(
@@ -112,6 +112,23 @@ def test_it_is_got_by_the_address_of_the_file_and_goes_with_it(tmp_path: Path) -
             assert not small.exists()
 
     run(main())
+
+
+def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path: Path) -> None:
+    assert MAX_PIXELS == 16_000_000
+    with pytest.raises(NoThumbnail):
+        shrunk(tmp_path, picture("PNG", (4_001, 4_000), "L"), "image/png")
+
+
+def test_what_could_not_be_made_small_is_not_tried_again(tmp_path: Path) -> None:
+    path, small = tmp_path / "file", tmp_path / "small"
+    path.write_bytes(picture()[:200])
+    with pytest.raises(NoThumbnail):
+        thumbnail(path, small, "image/jpeg")
+    path.unlink()
+
+    with pytest.raises(NoThumbnail):
+        thumbnail(path, small, "image/jpeg")
 
 
 def test_a_file_that_is_no_picture_has_none(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_name_server_that_fails_is_not_taken_for_a_domain_without_records() ->
 def test_the_table_goes_before_the_dns() -> None:
     found = ask({}, lambda resolver: resolver.targets("known.example", SERVICES, 5269))
 
-    assert found == (Target("192.0.2.1", 99, direct=True),)
+    assert found == (Target("192.0.2.1", 99, direct=True, chosen=True),)
 
 
 @pytest.mark.parametrize("text", ["", "host", "host:", ":1", "host:0", "host:x", "host:70000"])
@@ -80,4 +80,4 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 
 
 def test_addresses_of_ipv6_stand_in_brackets() -> None:
-    assert target_of("[2001:db8::1]:5269") == Target("2001:db8::1", 5269)
+    assert target_of("[2001:db8::1]:5269") == Target("2001:db8::1", 5269, chosen=True)

@@ -181,13 +181,13 @@ class Media:
         self._log.append(Operation(form, done, _try_again))
 
     def _forget_old_slots(self, now_ms: int) -> None:
-        # One that is in use may still become a file: it is forgotten a while later.
+        # One that is in use may still become a file, however long that takes: it counts until then.
         for token in [each.token for each in self._slots.values() if _is_over(each, now_ms)]:
             del self._slots[token]
 
 
 def _is_over(slot: Slot, now_ms: int) -> bool:
-    return slot.until_ms <= now_ms and (not slot.is_used or slot.until_ms + _SWEEP_MS <= now_ms)
+    return slot.until_ms <= now_ms and not slot.is_used
 
 
 def _try_again(refusal: Refusal) -> None:

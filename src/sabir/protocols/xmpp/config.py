@@ -64,6 +64,9 @@ class FederationConfig:
     TLS from the first byte."""
     name_servers: tuple[str, ...] = ()
     """Name servers to ask for SRV records, `address` or `address:port`; empty for those of the system."""
+    private_addresses: bool = False
+    """Call other servers also where the DNS gives an address that is not public, such as 127.0.0.1 or 10.0.0.1: for
+    servers of one's own network. What `hosts` names is called wherever it is."""
     trust: tuple[str, ...] = ()
     """PEM files with the authorities whose certificates count; empty for those of the system."""
     max_stanza_bytes: int = 524_288

@@ -152,7 +152,7 @@ def _sender(place: Place, notice: PushNotice) -> str:
     conversation, event = notice.conversation, notice.event
     if conversation.is_room:
         return f"{conversation.name}@{place.rooms_domain}/{event.nick}"
-    return f"{place.services.directory.actor(event.actor_id).name}@{place.domain}"
+    return place.address_of(place.services.directory.actor(event.actor_id))
 
 
 def _service(iq: Iq) -> str:

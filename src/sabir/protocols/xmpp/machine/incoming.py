@@ -40,7 +40,10 @@ from sabir.wire.xml import Element, Opening
 
 MAX_PAIRS: Final = 50
 """Pairs on one stream; and keys that wait for their owners."""
+MAX_UNPROVEN: Final = 3
+"""Keys that wait at a time before anything is proven: for each we call somebody whom a stranger has named."""
 MAX_ATTEMPTS: Final = 5
+"""Proofs that may fail before one succeeds."""
 
 _DENIED: Final = StanzaError(ErrorType.CANCEL, "not-allowed", "This server does not talk with that domain.")
 _TLS_FIRST: Final = StanzaError(ErrorType.CANCEL, "policy-violation", "Use STARTTLS first.")
@@ -214,7 +217,7 @@ class Incoming(PeerMachine):
     def _count_attempt(self) -> None:
         self._attempts += 1
         if self._attempts >= MAX_ATTEMPTS:
-            raise StreamError(StreamCondition.POLICY_VIOLATION, "Too many failed proofs.")
+            raise _too_often()
 
     # Dialback: as the receiving server (XEP-0220 §2.1), and as the authoritative one (§2.2)
 
@@ -231,7 +234,7 @@ class Incoming(PeerMachine):
             events.extend(self._settle(pair, "error", _DENIED))
         elif self._needs_tls(remote):
             events.extend(self._settle(pair, "error", _TLS_FIRST))
-        elif len(self.pairs) + len(self._waiting) >= MAX_PAIRS:
+        elif len(self.pairs) + len(self._waiting) >= (MAX_PAIRS if self.pairs else MAX_UNPROVEN):
             events.extend(self._settle(pair, "error", _TOO_MANY))
         elif self._proves(remote):
             events.extend(self._settle(pair, "valid"))  # XEP-0344 §2.1: the certificate has said it already
@@ -252,6 +255,12 @@ class Incoming(PeerMachine):
             failed = StreamError(StreamCondition.NOT_AUTHORIZED, "The key is not one of that domain.")
             self.fail(failed)
             events.append(StreamClosed(failed))
+        elif not self.pairs:
+            self._attempts += 1
+            if self._attempts >= MAX_ATTEMPTS:
+                over = _too_often()
+                self.fail(over)
+                events.append(StreamClosed(over))
         return events
 
     def _prove(self, pair: Pair, events: list[PeerEvent]) -> None:
@@ -268,6 +277,10 @@ class Incoming(PeerMachine):
         self._flow.out.append(answer)
         if forged:
             self._count_attempt()
+
+
+def _too_often() -> StreamError:
+    return StreamError(StreamCondition.POLICY_VIOLATION, "Too many failed proofs.")
 
 
 def _decoded(text: str) -> str | None:
