@@ -11,7 +11,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from sabir.crypto.braid import machine
 from sabir.crypto.braid.messages import Message, decode, encode
+from sabir.crypto.braid.states import Braid
 from sabir.crypto.errors import (
     InvalidMessageError,
     InvalidSessionError,
@@ -60,6 +62,7 @@ class SparsePostQuantumRatchet(msgspec.Struct, frozen=True, array_like=True):
         minimum: A message of a lower version is refused.
         direction: A2B for who began the session.
         auth_key: 32 bytes from the handshake, kept until the first message settles the version.
+        braid: The key exchange; none in version 0.
         chain: The keys of messages; none in version 0, nor while it may still come to that.
     """
 
@@ -67,7 +70,13 @@ class SparsePostQuantumRatchet(msgspec.Struct, frozen=True, array_like=True):
     minimum: int
     direction: Direction
     auth_key: bytes | None
+    braid: Braid | None
     chain: KeyChain | None
+
+    @property
+    def epoch(self) -> int:
+        """Which secret is being agreed on, from 1; 0 in version 0."""
+        return self.braid.epoch if self.braid is not None else 0
 
     @classmethod
     def initial(
@@ -84,19 +93,27 @@ class SparsePostQuantumRatchet(msgspec.Struct, frozen=True, array_like=True):
         if len(auth_key) != AUTH_KEY_BYTES or not NONE <= minimum <= version <= BRAID:
             raise ValueError("an auth_key has 32 bytes, and versions go from 0 to 1")
         if version == NONE:
-            return cls(NONE, NONE, direction, None, None)
+            return cls(NONE, NONE, direction, None, None, None)
+        first = machine.first_to_send if direction is Direction.A2B else machine.first_to_answer
         # While the other side may know nothing of this ratchet, its keys are not used.
         chain = start(direction, auth_key) if minimum == BRAID else None
-        return cls(version, minimum, direction, auth_key, chain)
+        return cls(version, minimum, direction, auth_key, first(auth_key), chain)
 
     def send(self, random: Random) -> Sent:
         """Make the `pq_ratchet` field and the key of the next message to send."""
-        if self.version == NONE:
+        if self.braid is None:
             return Sent(self, b"", None)
-        if self.chain is None:
-            return Sent(self, encode(Message(1, 0)), None)
-        chain, index, key = self.chain.send(0)
-        return Sent(msgspec.structs.replace(self, chain=chain), encode(Message(1, index)), key)
+        braid, kind, number, chunk, secret = machine.send(self.braid, random)
+        chain, index, key = self.chain, 0, None
+        if chain is not None:
+            if secret is not None:
+                chain = chain.with_epoch(braid.epoch, secret)
+            # The other side has agreed on the epoch before at the latest when it reads this.
+            chain, index, key = chain.send(braid.epoch - 1)
+        after = SparsePostQuantumRatchet(
+            self.version, self.minimum, self.direction, self.auth_key, braid, chain
+        )
+        return Sent(after, encode(Message(braid.epoch, index, kind, number, chunk)), key)
 
     def receive(self, data: bytes) -> Received:
         """Read the `pq_ratchet` field of a message.
@@ -114,17 +131,22 @@ class SparsePostQuantumRatchet(msgspec.Struct, frozen=True, array_like=True):
             # Once a message of the agreed version has come, a lower one can only be an attack.
             if self.auth_key is None or version < self.minimum:
                 raise LegacyMessageError("post-quantum ratchet: a version lower than the lowest allowed")
-            return Received(SparsePostQuantumRatchet(NONE, NONE, self.direction, None, None), None)
-        if version == NONE:
+            return Received(SparsePostQuantumRatchet(NONE, NONE, self.direction, None, None, None), None)
+        if self.braid is None:
             if data:
                 raise InvalidMessageError("post-quantum ratchet: malformed message")
             return Received(self, None)
         message, chain, key = decode(data), self.chain, None
         if chain is None and self.auth_key is not None:
             chain = start(self.direction, self.auth_key)
-        if chain is not None and (message.index or self.minimum == BRAID):
-            chain, key = chain.receive(message.epoch - 1, message.index)
-        return Received(msgspec.structs.replace(self, auth_key=None, chain=chain), key)
+        braid, secret = machine.receive(self.braid, message)
+        if chain is not None:
+            if secret is not None:
+                chain = chain.with_epoch(braid.epoch - 1, secret)
+            if message.index or self.minimum == BRAID:
+                chain, key = chain.receive(message.epoch - 1, message.index)
+        after = SparsePostQuantumRatchet(self.version, self.minimum, self.direction, None, braid, chain)
+        return Received(after, key)
 
     def serialize(self) -> bytes:
         """Return the state as bytes: secret, to be sealed by who stores it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from random import Random
 
 import pytest
 
@@ -13,6 +14,7 @@ from sabir.crypto.errors import (
     InvalidVersionError,
     LegacyMessageError,
 )
+from sabir.crypto.key_chain import MOST_JUMP, MOST_SKIPPED
 from sabir.crypto.spqr import BRAID, NONE, Direction, SparsePostQuantumRatchet
 
 SECRET = bytes(range(32))
@@ -112,3 +114,126 @@ def test_the_state_survives_being_stored_and_nothing_else_is_taken_for_it() -> N
     for bad in (b"", b"\x90", alice.serialize()[:-1], b"hello"):
         with pytest.raises(InvalidSessionError):
             SparsePostQuantumRatchet.deserialize(bad)
+
+
+@pytest.mark.spec("Double Ratchet §5")
+def test_a_conversation_heals_again_and_again_and_every_key_is_another() -> None:
+    alice, bob = pair()
+    keys = []
+    while alice.epoch < 4:
+        alice, message, sent = alice.send(os.urandom)
+        bob, heard = bob.receive(message)
+        bob, answer, replied = bob.send(os.urandom)
+        alice, told = alice.receive(answer)
+        assert (heard, told) == (sent, replied)
+        keys += [sent, replied]
+
+    assert bob.epoch in (3, 4)
+    assert len(set(keys)) == len(keys)
+
+
+@pytest.mark.spec("Double Ratchet §5")
+def test_messages_that_were_sent_before_the_last_epoch_are_still_read() -> None:
+    alice, bob = pair()
+    late = []
+    while alice.epoch < 3:
+        alice, message, sent = alice.send(os.urandom)
+        if len(late) % 7 == 3:
+            late.append((message, sent, alice.epoch))
+        else:
+            late.append((b"", None, alice.epoch))
+            bob, _ = bob.receive(message)
+        bob, answer, _ = bob.send(os.urandom)
+        alice, _ = alice.receive(answer)
+
+    for message, sent, epoch in late:
+        if message and epoch > 1:
+            bob, heard = bob.receive(message)
+            assert heard == sent
+
+
+@pytest.mark.spec("Double Ratchet §5")
+def test_the_keys_of_epochs_long_gone_are_deleted() -> None:
+    alice, bob = pair()
+    alice, first, _ = alice.send(os.urandom)
+    while alice.epoch < 4:
+        alice, message, _ = alice.send(os.urandom)
+        bob, _ = bob.receive(message)
+        bob, answer, _ = bob.send(os.urandom)
+        alice, _ = alice.receive(answer)
+
+    with pytest.raises(InvalidMessageError):
+        bob.receive(first)
+    assert bob.chain is not None
+    assert len(bob.chain.links) <= 3
+
+
+def test_two_thousand_keys_are_kept_for_what_may_still_come_and_no_more() -> None:
+    alice, bob = pair()
+    sent = []
+    for _ in range(MOST_SKIPPED + 10):
+        alice, message, key = alice.send(os.urandom)
+        sent.append((message, key))
+
+    bob, heard = bob.receive(sent[-1][0])
+    assert heard == sent[-1][1]
+    bob, heard = bob.receive(sent[10][0])
+
+    assert heard == sent[10][1]
+    with pytest.raises(DuplicateMessageError):
+        bob.receive(sent[8][0])
+
+
+def test_a_message_too_far_ahead_is_refused_and_costs_nothing() -> None:
+    _, bob = pair()
+
+    with pytest.raises(InvalidMessageError):
+        bob.receive(bytes((1, 1)) + b"\xaa\xc3\x01" + b"\x00")  # number 25,002
+
+    assert MOST_JUMP == 25_000
+
+
+def test_a_refused_message_changes_nothing() -> None:
+    alice, bob = pair()
+    while alice.epoch < 2:
+        alice, message, _ = alice.send(os.urandom)
+        bob, _ = bob.receive(message)
+        bob, answer, _ = bob.send(os.urandom)
+        alice, _ = alice.receive(answer)
+    alice, message, key = alice.send(os.urandom)
+    before = bob.serialize()
+
+    for at in range(len(message)):
+        spoiled = bytearray(message)
+        spoiled[at] ^= 0x80
+        try:
+            _, heard = bob.receive(bytes(spoiled))
+        except (InvalidMessageError, DuplicateMessageError):
+            continue
+        # What is not found out here gives another key, or is found out by the code over the whole message.
+        assert heard != key or spoiled[3:] != message[3:]
+
+    assert bob.serialize() == before
+    assert bob.receive(message).key == key
+
+
+def test_the_state_stays_small_however_long_people_talk() -> None:
+    network = Random(4)
+    alice, bob = pair()
+    largest = 0
+    for count in range(15_000):
+        if network.random() < 0.5:
+            alice, message, sent = alice.send(network.randbytes)
+            if network.random() < 0.9:
+                bob, heard = bob.receive(message)
+                assert heard == sent
+        else:
+            bob, message, sent = bob.send(network.randbytes)
+            if network.random() < 0.9:
+                alice, heard = alice.receive(message)
+                assert heard == sent
+        if count % 97 == 0:
+            largest = max(largest, len(alice.serialize()), len(bob.serialize()))
+
+    assert alice.epoch > 100
+    assert largest < 8_000
