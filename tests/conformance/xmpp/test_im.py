@@ -287,6 +287,24 @@ def test_a_request_between_two_devices_is_relayed_both_ways(server: XmppServer) 
 # Relations
 
 
+@pytest.mark.spec("XEP-0444 §3")
+def test_a_set_of_reactions_is_shown_once_and_so_is_the_next_set(server: XmppServer) -> None:
+    romeo, juliet, tablet = server.log_in("romeo"), server.log_in("juliet"), server.log_in("juliet", "tablet")
+    tablet.ask("<enable xmlns='urn:xmpp:carbons:2'/>", type="set")
+    romeo.say("<message to='juliet@localhost' type='chat' id='m1'><body>hello</body></message>")
+    juliet.hear(), tablet.hear()
+    react = (
+        "<message to='romeo@localhost' type='chat' id='{}'><reactions xmlns='urn:xmpp:reactions:0' id='m1'>"
+        "{}</reactions><store xmlns='urn:xmpp:hints'/></message>"
+    )
+
+    juliet.say(react.format("r1", "<reaction>👍</reaction><reaction>🐢</reaction>"))
+    juliet.say(react.format("r2", "<reaction>🎉</reaction>"))
+
+    assert [each.get("id") for each in romeo.hear()] == ["r1", "r2"]
+    assert [each.find("sent", "urn:xmpp:carbons:2") is not None for each in tablet.hear()] == [True, True]
+
+
 @pytest.mark.spec("XEP-0308 §3")
 @pytest.mark.spec("XEP-0424 §3")
 @pytest.mark.spec("XEP-0444 §3")

@@ -48,6 +48,9 @@ SILENT: Final = 16
 change).
 """
 
+MORE: Final = 64
+"""The next entry is of the same set of reactions and has the same native form: who shows that waits for it."""
+
 CORE: Final = "core"
 """`Event.protocol` of entries that the core itself wrote; their native form is a `sabir.core.model.state`
 value.

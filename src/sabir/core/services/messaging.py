@@ -12,7 +12,7 @@ from sabir.core.errors import Refusal
 from sabir.core.log import HARD_BYTES, Item, Log, Operation
 from sabir.core.model.actor import Account, Actor
 from sabir.core.model.conversation import Conversation, ConversationKind, Role
-from sabir.core.model.event import UNREAD, Draft, Event, Kind
+from sabir.core.model.event import MORE, UNREAD, Draft, Event, Kind
 from sabir.core.model.ids import ConversationId
 from sabir.core.pace import Pace, Slowness
 from sabir.core.policy import PolicyConfig
@@ -183,12 +183,13 @@ class Messaging:
             log.undo(events.clear)
             if len(want) > 20:
                 return Refusal.TOO_MANY
-            for emoji, removed in changes:
+            for index, (emoji, removed) in enumerate(changes):
+                more = MORE if index + 1 < len(changes) else 0
                 single = Draft(
                     draft.protocol,
                     draft.native,
                     kind=Kind.REACTION,
-                    flags=(draft.flags & ~1) | removed,
+                    flags=(draft.flags & ~UNREAD) | removed | more,
                     native_id=draft.native_id,
                     target_id=target[1],
                     resource=draft.resource,
@@ -300,8 +301,7 @@ class Messaging:
         """Let an entry wait for the other server, unless it came from there."""
         if event.actor_id == peer.id:
             return
-        earlier = log.forming()[-2:-1]
-        if event.kind == Kind.REACTION and earlier and earlier[0].native is event.native:
+        if event.flags & MORE:
             return  # one set of reactions is several entries, and one message
         log.introduce(peer.id)
         self._peers.queue_event(log, event, peer)

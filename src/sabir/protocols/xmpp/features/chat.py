@@ -10,7 +10,7 @@ from typing import Final
 from sabir.core.errors import Refusal
 from sabir.core.model.actor import Account
 from sabir.core.model.conversation import Conversation
-from sabir.core.model.event import CORE, Draft, Event, Kind
+from sabir.core.model.event import CORE, MORE, Draft, Event, Kind
 from sabir.core.model.presence import Availability
 from sabir.core.model.signals import Receipt, ReceiptKind, Relayed, Typing
 from sabir.core.ports import Page, Session
@@ -340,7 +340,7 @@ def id_of(event: Event) -> str:
 
 def _tail(place: Place, conversation: Conversation, event: Event, *, late: bool) -> bytes:
     native = native_of(place, conversation, event)
-    if not native:
+    if not native or event.flags & MORE:
         return b""
     receiver = conversation.parties[-1]
     if receiver.actor.id == event.actor_id:
@@ -367,7 +367,7 @@ def _send_copy(context: Context, conversation: Conversation, event: Event, direc
     if tail is None:
         tail = b""
         native = native_of(context.place, conversation, event)
-        if native and b"<no-copy" not in native:
+        if native and not event.flags & MORE and b"<no-copy" not in native:
             me = f"{context.account.name}@{context.place.domain}"
             to = context.place.address_of(conversation.other_than(event.actor_id))
             if event.to_resource:

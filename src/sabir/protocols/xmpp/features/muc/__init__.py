@@ -7,7 +7,7 @@ The session calls these functions and knows nothing else of rooms. `attending` h
 from typing import assert_never
 
 from sabir.core.model.conversation import Conversation
-from sabir.core.model.event import Event
+from sabir.core.model.event import MORE, Event
 from sabir.core.model.signals import (
     Attended,
     AttendeeChanged,
@@ -71,7 +71,7 @@ def render(place: Place, conversation: Conversation, event: Event) -> bytes:
     The session sends `<message to='` + address + this, and keeps it in `event.cache` under `muc`; empty where
     XMPP occupants are told by signals instead, or not at all.
     """
-    message = rendering.message_of(place, conversation, event)
+    message = b"" if event.flags & MORE else rendering.message_of(place, conversation, event)
     return b"'" + message if message else b""
 
 

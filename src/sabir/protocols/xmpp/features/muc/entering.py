@@ -4,7 +4,7 @@ from typing import Final
 
 from sabir.core import policy
 from sabir.core.model.conversation import Attendee, Conversation, Role
-from sabir.core.model.event import Event, Kind
+from sabir.core.model.event import MORE, Event, Kind
 from sabir.core.ports import Page, PageQuery
 from sabir.core.services.rooms import Joined
 from sabir.protocols.xmpp.features.context import Context, Ticket
@@ -127,7 +127,7 @@ def _send_history(context: Context, room: Conversation, page: Page, wanted: Want
     messages = [
         to + message_of(place, room, event, delay(place, room, event.at_ms))
         for event in page.events
-        if not event.erased
+        if not event.erased and not event.flags & MORE
     ]
     if wanted.chars >= 0:
         # XEP-0045 §7.2.14: the characters of the complete stanzas, counted from the newest.

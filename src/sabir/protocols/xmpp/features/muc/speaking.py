@@ -59,19 +59,16 @@ class Posting:
 class Reacting:
     """What becomes of a set of reactions, which is one entry per difference; the sender sees it once."""
 
-    __slots__ = ("_context", "_shown", "_stanza", "_ticket")
+    __slots__ = ("_context", "_stanza", "_ticket")
 
     def __init__(self, context: Context, stanza: Stanza, ticket: Ticket) -> None:
         self._context = context
         self._stanza = stanza
         self._ticket = ticket
-        self._shown = False
 
     def posted(self, conversation: Conversation, event: Event) -> None:
         """See `Outcome.posted`."""
-        if not self._shown:
-            self._shown = True
-            self._context.session.deliver(conversation, event)
+        self._context.session.deliver(conversation, event)  # shows the last of them only
 
     def refused(self, refusal: Refusal) -> None:
         """See `Outcome.refused`."""
