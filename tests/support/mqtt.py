@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TypeVar, cast
 
-from tests.support.loop import START_MS, OpenStore
+from tests.support.loop import START_MS, OpenStore, TestLoop
 from tests.unit.core.fakes import World
 
 from sabir.app.passwords import Passwords
@@ -141,9 +141,14 @@ class Net:
     """An MQTT front end on a core: in memory, or on the store in a folder."""
 
     def __init__(
-        self, config: MqttConfig | None = None, *, plain_logins: bool = True, folder: Path | None = None
+        self,
+        config: MqttConfig | None = None,
+        *,
+        plain_logins: bool = True,
+        folder: Path | None = None,
+        now_ms: int = START_MS,
     ) -> None:
-        self.opened = OpenStore(folder) if folder is not None else None
+        self.opened = OpenStore(folder, TestLoop(now_ms)) if folder is not None else None
         self.world = World()
         self.services = self.world.services if self.opened is None else _services(self.opened)
         self.front_end: MqttFrontEnd = front_end(
@@ -179,12 +184,15 @@ class Net:
         else:
             self.opened.loop.advance(int(seconds * 1000))
 
-    def killed(self, folder: Path) -> Net:
-        """Return the server that is started after this one was killed: with what is on the disk now."""
+    def killed(self, folder: Path, now_ms: int = START_MS) -> Net:
+        """Return the server that is started after this one was killed: with what is on the disk now.
+
+        Its clock begins at `now_ms`.
+        """
         assert self.opened is not None
         shutil.copytree(self.opened.directory, folder)
         (folder / "sabir.lock").unlink(missing_ok=True)
-        return Net(folder=folder)
+        return Net(folder=folder, now_ms=now_ms)
 
     def account(self, name: str) -> Account:
         """Make an account, or return it."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-VERSION: Final = "0008"
+VERSION: Final = "0009"
 """The migration that makes these tables."""
 
 metadata: Final = sa.MetaData()
@@ -330,6 +330,8 @@ mqtt_sessions: Final = sa.Table(
     _text("client_id"),
     _number("expiry_s"),
     _number("expires_ms"),
+    sa.Column("will", sa.LargeBinary, nullable=False, server_default=sa.text("x''")),
+    sa.Column("will_due_ms", _Number, nullable=False, server_default="0"),
     sa.UniqueConstraint("account_id", "client_id", name="mqtt_sessions_client"),
     **_STRICT,
 )
@@ -385,6 +387,7 @@ mqtt_retained: Final = sa.Table(
     metadata,
     _text("topic", key=True),
     _number("message_id"),
+    sa.Column("account_id", _Number, nullable=False, server_default="0"),
     **_CLUSTERED,
 )
 

@@ -64,14 +64,14 @@ def test_filters_match_topics(net: Net, name: str, topic: str, matches: bool) ->
     peer = net.connect("a")
     peer.subscribe(name)
     peer.took()
-    message, shelf = Message(topic, b"x", 0, True), Retained(1000)
+    message, shelf = Message(topic, b"x", 0, True), Retained(1000, 1000)
     shelf.put(message)
 
     net.broker.publish(message, None)
 
     assert len(payloads(peer)) == matches
     assert covers(name, topic) == matches
-    assert (shelf.matching(name, 0) == [message]) == matches
+    assert (shelf.matching(name) == [message]) == matches
 
 
 @pytest.mark.parametrize(

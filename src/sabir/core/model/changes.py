@@ -210,6 +210,10 @@ class MqttSessionRow(Change):
     expiry_s: int = 0
     expires_ms: int = 0
     """0 while the client is connected, or if the session never expires."""
+    will: bytes = b""
+    """What is published if the client goes without saying goodbye, as its protocol packs it; empty if nothing."""
+    will_due_ms: int = 0
+    """0 while the client is connected."""
 
 
 class MqttFilterRow(Change):
@@ -258,6 +262,8 @@ class MqttRetainedRow(Change):
 
     topic: str
     message_id: int = 0
+    account_id: int = 0
+    """Whose message it is; 0 for a client without account."""
 
 
 class ForgetAccount(Change):

@@ -37,16 +37,32 @@ class MqttConfig:
     """Longest time that the session of a client that is gone is kept."""
 
     max_sessions: int = 100_000
-    """Sessions of clients that are gone and may come back; beyond, clients are refused a lasting session."""
+    """Sessions that outlive their connection. Beyond, a client of 5.0 is told that its session ends with its
+    connection, and a client of 3.1.1 that wants one is refused."""
+
+    max_account_sessions: int = 20_000
+    """The same for the clients of one account; those without account count as one."""
 
     max_queue_bytes: int = 268_435_456
     """What may wait for one client."""
 
+    max_account_queue_bytes: int = 1_073_741_824
+    """What may wait for all clients of one account together, or be under way to them."""
+
+    max_queues_bytes: int = 2_147_483_648
+    """The same for all clients of all accounts."""
+
     max_subscriptions: int = 1000
     """Topic filters of one client."""
 
+    max_account_filter_bytes: int = 67_108_864
+    """What the filters of all clients of one account may take: each about 350 bytes for a level, and its length."""
+
     max_retained_bytes: int = 268_435_456
     """What all retained messages together may take."""
+
+    max_account_retained_bytes: int = 134_217_728
+    """What the retained messages that were published by one account may take."""
 
     status_interval_s: int = 10
     """How often the topics under `$SYS` are published; 0 for never."""
@@ -63,7 +79,8 @@ class MqttConfig:
         Raises:
             ValueError: names the key and the fix.
         """
-        for key in ("connect_timeout_s", "max_inflight", "max_queue_bytes", "max_subscriptions"):
+        positive = ("connect_timeout_s", "max_inflight", "max_queue_bytes", "max_account_queue_bytes")
+        for key in (*positive, "max_queues_bytes", "max_subscriptions"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key}: must be at least 1")
         if not 1024 <= self.max_packet_bytes <= 268_435_455:

@@ -9,6 +9,8 @@ from sabir.net.connection import Connection, Handler
 from sabir.net.listener import Tls
 from sabir.protocols.mqtt.config import MqttConfig
 from sabir.protocols.mqtt.features.broker import Broker
+from sabir.protocols.mqtt.features.restoring import restore
+from sabir.protocols.mqtt.features.shelf import Shelf
 from sabir.protocols.mqtt.features.status import Status
 from sabir.protocols.mqtt.machine import Limits
 from sabir.protocols.mqtt.session import MqttSession, Place
@@ -31,7 +33,9 @@ class MqttFrontEnd:
             connect_timeout_ms=config.connect_timeout_s * _MS,
             topic_alias_maximum=config.topic_alias_maximum,
         )
-        self.broker: Final = Broker(config, environment.services, self.counters)
+        rows = environment.services.queues.take()
+        self.broker: Final = Broker(config, environment.services, self.counters, Shelf(rows))
+        restore(self.broker, rows)
         self._place: Final = Place(
             self.broker,
             limits,

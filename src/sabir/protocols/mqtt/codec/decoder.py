@@ -17,6 +17,9 @@ from sabir.protocols.mqtt.types.reasons import Reason
 MAX_NAMES: Final = 10_000
 """Topics whose text is remembered, by the bytes they came in."""
 
+MAX_NAME_BYTES: Final = 512
+"""Longer ones are read each time."""
+
 MAX_LEVELS: Final = 128
 """Topics with more levels are refused: matching them costs time and depth."""
 
@@ -50,9 +53,10 @@ class Names:
                 raise MqttSyntaxError("a topic name has a wildcard in it", Reason.TOPIC_NAME_INVALID)
             if name.count("/") >= MAX_LEVELS:
                 raise MqttSyntaxError("a topic name has too many levels", Reason.TOPIC_NAME_INVALID)
-            if len(self.known) >= MAX_NAMES:
-                self.known = {}
-            self.known[data] = name
+            if len(data) <= MAX_NAME_BYTES:
+                if len(self.known) >= MAX_NAMES:
+                    self.known = {}
+                self.known[data] = name
         return name
 
 

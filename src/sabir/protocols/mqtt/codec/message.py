@@ -16,6 +16,7 @@ from sabir.protocols.mqtt.types.properties import NONE, Properties
 
 _MS_PER_S: Final = 1000
 _EMPTY: Final = b""
+_MESSAGE_BYTES: Final = 200
 _FORMS: Final = 16
 _FORM_5: Final = 8
 _NO_IDS: Final[tuple[int, ...]] = ()
@@ -58,6 +59,14 @@ class Message:
         self.retain: Final = retain
         self.properties: Final = properties
         self.expires_ms: Final = expires_ms
+        self.size: Final = (
+            len(payload) + len(topic) + _MESSAGE_BYTES + (0 if properties is NONE else properties.size)
+        )
+        """Roughly what it costs to keep, in bytes."""
+        self.account_id = 0
+        """Who published what is retained; 0 = nobody with an account."""
+        self.stays = retain and len(payload) > 0
+        """It is kept for those who subscribe later."""
         self.row = 0
         """Its number in the store; 0 = it is in memory only."""
         self.users = 0
@@ -68,11 +77,6 @@ class Message:
         """The same in 5.0."""
         self._forms: list[Form | None] | None = None
         self._special: dict[tuple[int, int, tuple[int, ...]], Form] | None = None
-
-    @property
-    def size(self) -> int:
-        """Roughly what it costs to keep, in bytes."""
-        return len(self.payload) + len(self.topic) + 200
 
     def frame(self, version: int) -> bytes:
         """Return the whole packet at QoS 0 without RETAIN, for those who asked for no subscription identifier."""

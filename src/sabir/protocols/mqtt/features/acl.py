@@ -13,6 +13,8 @@ from typing import Final
 
 from sabir.protocols.mqtt.features.topics import contains, covers, is_filter, overlap
 
+_MAX_KNOWN: Final = 1000
+_MAX_KNOWN_NAME: Final = 256
 _WHATS: Final = ("read", "write", "readwrite", "deny")
 
 
@@ -91,3 +93,24 @@ class Acl:
                 if own and (rule.what == "deny" or what in rule.what) and covers(own, topic):
                     return rule.what != "deny"
         return False
+
+
+class Rights:
+    """What one client may write, as far as it is known."""
+
+    def __init__(self, acl: Acl, account: str, client_id: str) -> None:
+        self._acl: Final = acl
+        self._account: Final = account
+        self._client_id: Final = client_id
+        self._known: dict[str, bool] = {}
+
+    def may_write(self, topic: str) -> bool:
+        """See `Acl.may_write`."""
+        known = self._known.get(topic)
+        if known is None:
+            known = self._acl.may_write(self._account, self._client_id, topic)
+            if len(self._known) >= _MAX_KNOWN:
+                self._known = {}
+            if len(topic) <= _MAX_KNOWN_NAME:
+                self._known[topic] = known
+        return known

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import groupby
 from typing import Final
 
 from sabir.core.errors import Refusal
 from sabir.core.log import Log
 from sabir.core.model.actor import Account, AccountState
-from sabir.core.model.changes import Change, MqttMessageRow, MqttSessionRow
-from sabir.core.ports import QueueRows
+from sabir.core.model.changes import Change, MqttMessageRow, MqttRetainedRow, MqttSessionRow
 from sabir.core.services import Services
 from sabir.gateway.contract import Counters
 from sabir.protocols.mqtt.codec.message import Message
 from sabir.protocols.mqtt.config import MqttConfig
 from sabir.protocols.mqtt.errors import reason_for
 from sabir.protocols.mqtt.features.acl import Acl, parse_rule
+from sabir.protocols.mqtt.features.quotas import Quotas
 from sabir.protocols.mqtt.features.retained import Retained
 from sabir.protocols.mqtt.features.sessions import NEVER, ClientSession, Dues, Subscription
-from sabir.protocols.mqtt.features.shelf import Shelf, fill, filter_of, message_of, retained
+from sabir.protocols.mqtt.features.shelf import Shelf, retained
 from sabir.protocols.mqtt.features.subscriptions import Group, Subscriptions
 from sabir.protocols.mqtt.features.topics import is_filter, shared
 from sabir.protocols.mqtt.machine import Sending
@@ -36,27 +35,40 @@ _NO_IDS: Final[tuple[int, ...]] = ()
 class Broker:
     """What all connections share."""
 
-    def __init__(self, config: MqttConfig, services: Services, counters: Counters) -> None:
+    def __init__(self, config: MqttConfig, services: Services, counters: Counters, shelf: Shelf) -> None:
         self.config: Final = config
         self.services: Final = services
         self.counters: Final = counters
         self.acl: Final = Acl(tuple(parse_rule(rule) for rule in config.acl))
-        self.dues: Final = Dues(services.clock, counters, config.max_queue_bytes)
+        self.quotas: Final = Quotas(config)
+        self.dues: Final = Dues(services.clock, counters, self.quotas)
         self.subscriptions: Final = Subscriptions(self.acl)
-        self.retained: Final = Retained(config.max_retained_bytes)
+        self.retained: Final = Retained(config.max_retained_bytes, config.max_account_retained_bytes)
         self.sessions: Final[dict[tuple[int, str], ClientSession]] = {}
         """By account (0 = none) and client identifier."""
         self.connected = 0
-        rows = services.queues.take()
-        self.shelf: Final = Shelf(rows)
+        self.shelf: Final = shelf
         self.dues.settled = self._settled
         services.accounts.locked_out.append(self._locked_out)
-        self._restore(rows)
 
     # Sessions
 
+    def may_keep(self, account: Account | None, client_id: str) -> bool:
+        """Whether the session of a client may outlive its connection: it does already, or there is room for it."""
+        account_id = 0 if account is None else account.id
+        session = self.sessions.get((account_id, client_id))
+        if session is not None and session.row:
+            return True
+        return self.quotas.may_keep(self.quotas.stock(account_id))
+
     def open(
-        self, account: Account | None, client_id: str, *, clean_start: bool, expiry_s: int
+        self,
+        account: Account | None,
+        client_id: str,
+        *,
+        clean_start: bool,
+        expiry_s: int,
+        will: p.Will | None = None,
     ) -> tuple[ClientSession, bool]:
         """Return the session of a client that connects, and whether it was there already ([MQTT-3.2.2-2]).
 
@@ -72,22 +84,20 @@ class Broker:
             session = None
         is_present = session is not None
         if session is None:
-            if expiry_s and len(self.sessions) >= self.config.max_sessions:
-                expiry_s = 0
             session = self.sessions[key] = ClientSession(self.dues, account, client_id)
         session.expiry_s = min(expiry_s, self.config.max_session_expiry_s)
         if session.expiring is not None:
             session.expiring.cancel()
             session.expiring = None
-        if session.will_due is not None:
-            session.will_due.cancel()  # [MQTT-3.1.3-9]
-            session.will_due = None
-        session.will = None
+        session.take_will()  # [MQTT-3.1.3-9]
+        session.will = will
+        session.ends_ms = 0
         self.connected += 1
         if session.row or session.expiry_s:
             if not session.row:
                 self.subscriptions.changed()
-            self._write([self.shelf.session(session, 0)])
+                session.stock.keep(1)
+            self.write([self.shelf.session(session)])
         return session, is_present
 
     def leave(self, session: ClientSession, *, sends_will: bool) -> None:
@@ -95,22 +105,28 @@ class Broker:
         session.detach()
         self.connected -= 1
         if not sends_will:
-            session.will = None  # [MQTT-3.1.2-10]
+            session.take_will()  # [MQTT-3.1.2-10]
         if session.expiry_s == 0:
             self.finish(session)
             return
-        self._expire_later(session, session.expiry_s * _MS_PER_S)
-        if session.row:
-            ends_ms = self.services.clock.now_ms() + session.expiry_s * _MS_PER_S
-            self._write([self.shelf.session(session, 0 if session.expiry_s == NEVER else ends_ms)])
+        self.expire_later(session, session.expiry_s * _MS_PER_S)
+        now_ms = self.services.clock.now_ms()
+        session.ends_ms = 0 if session.expiry_s == NEVER else now_ms + session.expiry_s * _MS_PER_S
         if session.will is not None:
-            delay_s = session.will.properties.number(ids.WILL_DELAY, 0)
-            if delay_s == 0:
+            delay_ms = session.will.properties.number(ids.WILL_DELAY, 0) * _MS_PER_S
+            session.will_due_ms = now_ms + delay_ms
+            if not delay_ms:
                 self.publish_will(session)
-            elif delay_s < session.expiry_s:  # else the end of the session comes first
-                session.will_due = self.services.scheduler.later(
-                    delay_s * _MS_PER_S, lambda: self.publish_will(session)
-                )
+                return
+        self.await_will(session)
+        self._write_session(session)
+
+    def await_will(self, session: ClientSession) -> None:
+        """Publish the will of a session that has one at its time, if the end of the session does not come first."""
+        if session.will is not None:
+            delay_ms = max(0, session.will_due_ms - self.services.clock.now_ms())
+            if delay_ms < session.expiry_s * _MS_PER_S:
+                session.will_due = self.services.scheduler.later(delay_ms, lambda: self.publish_will(session))
 
     def finish(self, session: ClientSession) -> None:
         """End a session: what waits in it is for nobody (MQTT 5.0 §4.1)."""
@@ -122,31 +138,43 @@ class Broker:
             session.expiring = None
         for name in list(session.filters):
             self.unsubscribe(session, name)
-        outflow = session.outflow
-        left = [*outflow.inflight.values(), *outflow.waiting]
+        left = session.outflow.clear()
+        if self.quotas.full:
+            self.quotas.full.pop(session.outflow, None)
+            self.quotas.ease(session.outflow)
+        gone: list[Change] = []
         if session.row:
-            self._write([MqttSessionRow(id=session.row, gone=True)])
+            session.stock.keep(-1)
+            gone.append(MqttSessionRow(id=session.row, gone=True))
             for sending in left:
                 if sending.row:
-                    self._write(self.shelf.released(sending.message))
+                    gone += self.shelf.released(sending.message)
         self.sessions.pop((0 if session.account is None else session.account.id, session.client_id), None)
-        self.dues.full.pop(session, None)
-        self.publish_will(session)  # [MQTT-3.1.2-8], [MQTT-3.1.3-1]
+        self._publish_will(session, session.take_will(), gone)  # [MQTT-3.1.2-8], [MQTT-3.1.3-1]
         for sending in left:
             self._share_again(sending)
 
     def publish_will(self, session: ClientSession) -> None:
-        """Publish the will of a session, if it has one still."""
-        will, session.will = session.will, None
-        if session.will_due is not None:
-            session.will_due.cancel()
-            session.will_due = None
-        if will is not None:
-            message = self.message(will.topic, will.payload, will.qos, will.retain, will.properties)
-            if self.must_keep(will.topic, will.qos, will.retain):
-                self.keep(message, session, [], lambda _: None, _ignore)
-            else:
-                self.publish(message, session)
+        """Publish the will of a session that goes on, if it has one still."""
+        will = session.take_will()
+        self._publish_will(session, will, [self.shelf.session(session)] if session.row else [])
+
+    def _publish_will(self, session: ClientSession, will: p.Will | None, rows: list[Change]) -> None:
+        """Publish a will and write `rows`, which forget it: both, or after a crash none."""
+        if will is None:
+            self.write(rows)
+            return
+        message = self.message(will.topic, will.payload, will.qos, will.retain, will.properties)
+        if message.retain:
+            self.claim(message, session)
+        if rows or self.must_keep(will.topic, will.qos, will.retain):
+            self.keep(message, session, rows, _is_sent, _ignore)
+        else:
+            self.publish(message, session)
+
+    def _write_session(self, session: ClientSession) -> None:
+        if session.row:
+            self.write([self.shelf.session(session)])
 
     # Subscriptions
 
@@ -160,7 +188,10 @@ class Broker:
             return Reason.TOPIC_FILTER_INVALID, False  # whoever is in a room hears everything
         if not is_chat(name) and not self.acl.may_subscribe(session.name, session.client_id, name):
             return Reason.NOT_AUTHORIZED, False
-        if len(session.filters) >= self.config.max_subscriptions and wanted.name not in session.filters:
+        if wanted.name not in session.filters and (
+            len(session.filters) >= self.config.max_subscriptions
+            or not self.quotas.add_filter(session.stock, wanted.name)
+        ):
             return Reason.QUOTA_EXCEEDED, False
         subscription = Subscription(wanted, subscription_id)
         is_new = self.subscriptions.add(session, group, name, subscription)
@@ -186,14 +217,26 @@ class Broker:
         numbers = (subscription.subscription_id,) if subscription.subscription_id else _NO_IDS
         return [
             Sending(message, min(wanted.qos, message.qos), True, numbers)  # [MQTT-3.3.1-8]
-            for message in self.retained.matching(wanted.name, self.services.clock.now_ms())
+            for message in self._retained_matching(wanted.name)
             if self.acl.may_read(session.name, session.client_id, message.topic)
         ]
+
+    def _retained_matching(self, name: str) -> list[Message]:
+        """Return the retained messages whose topics match a filter, and forget those that have expired."""
+        found: list[Message] = []
+        now_ms = self.services.clock.now_ms()
+        for message in self.retained.matching(name):
+            if message.expires_ms and message.expires_ms <= now_ms:
+                self._forget_retained(message.topic)
+            else:
+                found.append(message)
+        return found
 
     def unsubscribe(self, session: ClientSession, name: str) -> int:
         """Remove a filter; return the reason code."""
         if session.filters.pop(name, None) is None:
             return Reason.NO_SUBSCRIPTION_EXISTED
+        self.quotas.remove_filter(session.stock, name)
         parts = shared(name)
         if parts is not None:
             self.subscriptions.remove(session, parts[0], parts[1])
@@ -264,9 +307,8 @@ class Broker:
         def make() -> list[Change]:
             planned[:] = self._plan(message, publisher)
             stored = [(session, sending) for session, sending in planned if session.row and sending.qos]
-            is_retained = message.retain and bool(message.payload)
             rows = list(further)
-            if stored or is_retained:
+            if stored or message.stays:
                 rows.append(self.shelf.message(message))
             rows += [self.shelf.waiting(session, sending) for session, sending in stored]
             if message.retain:
@@ -281,16 +323,27 @@ class Broker:
 
         self.services.queues.store(make, done, refused, message.size)
 
-    def _retain(self, message: Message) -> None:
+    def claim(self, message: Message, publisher: ClientSession) -> bool:
+        """Let a message that is to be retained stay, if the quotas allow it; return whether they do."""
+        message.account_id = 0 if publisher.account is None else publisher.account.id
         if not message.payload:
-            before = self.retained.remove(message.topic)  # [MQTT-3.3.1-6], [MQTT-3.3.1-7]
-        elif message.row or self.retained.has_room(message):
+            return True
+        message.stays = self.retained.has_room(message)
+        return message.stays
+
+    def _retain(self, message: Message) -> None:
+        if message.stays:
             before = self.retained.put(message)
             message.users += message.row > 0
         else:
-            return
+            before = self.retained.remove(message.topic)  # [MQTT-3.3.1-6], [MQTT-3.3.1-7]
         if before is not None and before.row:
-            self._write(self.shelf.released(before))
+            self.write(self.shelf.released(before))
+
+    def _forget_retained(self, topic: str) -> None:
+        before = self.retained.remove(topic)
+        if before is not None and before.row:
+            self.write([MqttRetainedRow(topic=topic, gone=True), *self.shelf.released(before)])
 
     def _plan(self, message: Message, publisher: ClientSession | None) -> list[tuple[ClientSession, Sending]]:
         """Return who is to be sent a message, and how."""
@@ -320,7 +373,7 @@ class Broker:
                 message.users += 1
                 session.accept(sending)
         if planned and planned[0][1].message.row and not planned[0][1].message.users:
-            self._write([MqttMessageRow(id=planned[0][1].message.row, gone=True)])
+            self.write([MqttMessageRow(id=planned[0][1].message.row, gone=True)])
 
     def keep_filters(
         self, session: ClientSession, granted: list[tuple[p.Filter, bool]], then: Callable[[], None]
@@ -355,13 +408,20 @@ class Broker:
 
         self.services.queues.store(make, done, refused)
 
-    def has_room(self, message: Message) -> bool:
-        """Whether everybody that `message` must reach can take it, and the retained messages too."""
-        if message.retain and message.payload and not self.retained.has_room(message):
-            return False
-        if not self.dues.full:
-            return True
-        return not any(target.session.is_full() for target in self.subscriptions.route(message.topic).targets)
+    def who_is_full(self, message: Message, publisher: ClientSession) -> ClientSession | None:
+        """Return somebody whom a message of QoS 1 or 2 must reach, and who has no room for it."""
+        if not self.quotas.full:
+            return None
+        route = self.subscriptions.route(message.topic)
+        for target in route.targets:
+            qos = target.own_qos if target.session is publisher else target.qos
+            if qos > 0 and target.session.is_full():
+                return target.session
+        for group in route.groups:
+            full = [member for member in group.members if member.is_full()]
+            if full and len(full) == len(group.members):
+                return full[0]
+        return None
 
     def _member(self, group: Group, message: Message) -> ClientSession | None:
         acl = self.acl
@@ -394,54 +454,16 @@ class Broker:
 
     # The store
 
-    def _restore(self, rows: QueueRows) -> None:
-        """Take up what was stored when the server was here last."""
-        accounts: dict[int, Account] = {account.id: account for account in self.services.accounts.all()}
-        messages = {row.id: message_of(row) for row in rows.messages}
-        now_ms = self.services.clock.now_ms()
-        by_id: dict[int, ClientSession] = {}
-        for row in rows.sessions:
-            account = accounts.get(row.account_id)
-            session = ClientSession(self.dues, account, row.client_id)
-            session.row, session.expiry_s = row.id, row.expiry_s
-            if (row.account_id and account is None) or not row.expiry_s:
-                self._write([MqttSessionRow(id=row.id, gone=True)])
-                continue
-            by_id[row.id] = self.sessions[row.account_id, row.client_id] = session
-            left_ms = row.expires_ms - now_ms if row.expires_ms else row.expiry_s * _MS_PER_S
-            self._expire_later(session, max(0, left_ms))
-        for filters in rows.filters:
-            owner = by_id.get(filters.session_id)
-            parts = shared(filters.filter)
-            if owner is not None and parts is not None:
-                subscription = Subscription(filter_of(filters), filters.sub_id)
-                owner.filters[filters.filter] = subscription
-                self.subscriptions.add(owner, parts[0], parts[1], subscription)
-        for session_id, waiting in groupby(rows.waiting, lambda row: row.session_id):
-            if session_id in by_id:
-                fill(by_id[session_id], waiting, messages, self.config.max_inflight)
-        for came in rows.received:
-            if came.session_id in by_id:
-                by_id[came.session_id].inflow.received[came.packet_id] = None
-        for kept in rows.retained:
-            if kept.message_id in messages:
-                message = messages[kept.message_id]
-                message.users += 1
-                self.retained.put(message)
-        orphans: list[Change] = [
-            MqttMessageRow(id=each.row, gone=True) for each in messages.values() if not each.users
-        ]
-        self._write(orphans)
-
-    def _write(self, rows: list[Change]) -> None:
+    def write(self, rows: list[Change]) -> None:
         """Write rows that nobody waits for."""
         if rows:
             self.services.queues.store(lambda: rows, _nothing, _ignore)
 
     def _settled(self, session: ClientSession, sending: Sending) -> None:
-        self._write(self.shelf.settled(session, sending))
+        self.write(self.shelf.settled(session, sending))
 
-    def _expire_later(self, session: ClientSession, delay_ms: int) -> None:
+    def expire_later(self, session: ClientSession, delay_ms: int) -> None:
+        """End a session whose client is gone after a while, unless it is never to end."""
         if session.expiry_s != NEVER:
             session.expiring = self.services.scheduler.later(delay_ms, lambda: self.finish(session))
 
@@ -454,7 +476,7 @@ class Broker:
         if account.state is not AccountState.DELETED:
             return
         for session in [each for each in self.sessions.values() if each.account is account]:
-            session.will = None
+            session.take_will()
             self.finish(session)
 
 
@@ -475,6 +497,10 @@ class _Wanted:
 
 def _nothing() -> None:
     """Do nothing."""
+
+
+def _is_sent(has_subscribers: bool) -> None:
+    """Do nothing: nobody waits for it."""
 
 
 def _ignore(refusal: Refusal) -> None:

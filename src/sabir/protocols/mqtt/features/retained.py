@@ -22,16 +22,24 @@ class _Node:
 class Retained:
     """The retained messages of all topics, in a tree of their levels."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, max_account_bytes: int) -> None:
         self.count = 0
         self.size_bytes = 0
         self._max_bytes: Final = max_bytes
+        self._max_account_bytes: Final = max_account_bytes
+        self._by_account: Final[dict[int, int]] = {}
         self._root: Final = _Node()
 
     def has_room(self, message: Message) -> bool:
         """Whether `message` may be kept, in the place of the one that its topic has."""
         before = self.get(message.topic)
-        return self.size_bytes + _cost(message) - _cost(before) <= self._max_bytes
+        cost, freed = _cost(message), _cost(before)
+        if self.size_bytes + cost - freed > self._max_bytes:
+            return False
+        own = self._by_account.get(message.account_id, 0) + cost
+        if before is not None and before.account_id == message.account_id:
+            own -= freed
+        return own <= self._max_account_bytes
 
     def get(self, topic: str) -> Message | None:
         """Return the message of a topic."""
@@ -46,7 +54,8 @@ class Retained:
         for level in message.topic.split("/"):
             node = node.children.setdefault(level, _Node())
         before, node.message = node.message, message
-        self.size_bytes += _cost(message) - _cost(before)
+        self._count(before, -1)
+        self._count(message, 1)
         self.count += before is None
         return before
 
@@ -61,7 +70,7 @@ class Retained:
             path.append(child)
         before, path[-1].message = path[-1].message, None
         if before is not None:
-            self.size_bytes -= _cost(before)
+            self._count(before, -1)
             self.count -= 1
         for at in range(len(levels) - 1, -1, -1):
             child = path[at + 1]
@@ -70,16 +79,21 @@ class Retained:
             del path[at].children[levels[at]]
         return before
 
-    def matching(self, name: str, now_ms: int) -> list[Message]:
-        """Return the messages whose topics match a filter, but those that have expired."""
-        found: list[Message] = []
-        expired: list[Message] = []
-        for message in _walk(self._root, name.split("/"), 0):
-            is_over = message.expires_ms and message.expires_ms <= now_ms
-            (expired if is_over else found).append(message)
-        for message in expired:
-            self.remove(message.topic)
-        return found
+    def matching(self, name: str) -> list[Message]:
+        """Return the messages whose topics match a filter."""
+        return list(_walk(self._root, name.split("/"), 0))
+
+    def _count(self, message: Message | None, sign: int) -> None:
+        """Count a message, or with -1 count it no more."""
+        cost = sign * _cost(message)
+        if message is None or not cost:
+            return
+        self.size_bytes += cost
+        own = self._by_account.get(message.account_id, 0) + cost
+        if own:
+            self._by_account[message.account_id] = own
+        else:
+            del self._by_account[message.account_id]
 
 
 def _cost(message: Message | None) -> int:

@@ -13,6 +13,7 @@ from sabir.core.ports import Clock, Handle
 from sabir.gateway.contract import Counters
 from sabir.net.connection import Connection
 from sabir.protocols.mqtt.codec.message import Form, Message, duplicate, packet_id_bytes
+from sabir.protocols.mqtt.features.quotas import Quotas
 from sabir.protocols.mqtt.machine import Inflow, Outflow, Sending
 from sabir.protocols.mqtt.types import packets as p
 from sabir.protocols.mqtt.types.packets import Filter
@@ -22,6 +23,8 @@ NEVER: Final = 0xFFFF_FFFF
 """MQTT 5.0 §3.1.2.11.2: a session that does not expire."""
 
 _NO_IDS: Final[tuple[int, ...]] = ()
+_MAX_ALIASED: Final = 1024
+"""Longer topics get no alias: each is kept for as long as the connection."""
 
 
 class Subscription:
@@ -36,14 +39,10 @@ class Subscription:
 class Dues:
     """What a session does not decide: told to the broker, which shares it with all."""
 
-    def __init__(self, clock: Clock, counters: Counters, max_queue_bytes: int) -> None:
+    def __init__(self, clock: Clock, counters: Counters, quotas: Quotas) -> None:
         self.clock: Final = clock
         self.counters: Final = counters
-        self.max_queue_bytes: Final = max_queue_bytes
-        self.full: Final[dict[ClientSession, None]] = {}
-        """Sessions that no more is promised to until something of what waits is gone."""
-        self.room: Callable[[], None] | None = None
-        """Called when one of them has room again."""
+        self.quotas: Final = quotas
         self.settled: Callable[[ClientSession, Sending], None] | None = None
         """Called when something of a stored queue needs not be kept any more."""
         self.dropped = 0
@@ -54,12 +53,13 @@ class ClientSession:
     """See the module's text."""
 
     def __init__(self, dues: Dues, account: Account | None, client_id: str) -> None:
+        self.stock: Final = dues.quotas.stock(0 if account is None else account.id)
         self.account: Final = account
         self.client_id: Final = client_id
         self.expiry_s = 0
         """How long it is kept after the connection; `NEVER` = for ever."""
         self.filters: Final[dict[str, Subscription]] = {}
-        self.outflow: Final = Outflow()
+        self.outflow: Final = Outflow(self.stock)
         self.inflow: Final = Inflow()
         self.connection: Connection | None = None
         self.version = 0
@@ -67,7 +67,11 @@ class ClientSession:
         """Ends the connection with DISCONNECT."""
         self.expiring: Handle | None = None
         self.will: p.Will | None = None
+        self.ends_ms = 0
+        """When it ends if its client stays away; 0 while that is connected, or if it never ends."""
         self.will_due: Handle | None = None
+        self.will_due_ms = 0
+        """When `will` is to be published, once the connection is gone."""
         self.is_over = False
         self.row = 0
         """Its number in the store; 0 = it ends with its connection, or with the server."""
@@ -78,6 +82,15 @@ class ClientSession:
         self._maximum_packet_size = 0
         self._alias_maximum = 0
         self._aliases: dict[str, int] | None = None
+
+    def take_will(self) -> p.Will | None:
+        """Return the will, which then is none any more."""
+        will, self.will = self.will, None
+        self.will_due_ms = 0
+        if self.will_due is not None:
+            self.will_due.cancel()
+            self.will_due = None
+        return will
 
     @property
     def name(self) -> str:
@@ -134,7 +147,7 @@ class ClientSession:
             if not connection.lagging:
                 self._send(connection, Sending(message, 0, retain, subscription_ids), False)
                 return
-            if self.outflow.waiting_bytes > self._dues.max_queue_bytes:
+            if self._dues.quotas.over(self.outflow):
                 self._dues.dropped += 1
             else:
                 self.outflow.push(Sending(message, 0, retain, subscription_ids, share))
@@ -158,16 +171,14 @@ class ClientSession:
 
     def _wait(self, sending: Sending) -> None:
         self.outflow.push(sending)
-        if self.outflow.waiting_bytes > self._dues.max_queue_bytes:
-            if self.expiry_s:
-                self._dues.full[self] = None
-            elif self.end is not None:
-                # What was promised to this connection ends with it.
-                self.end(Reason.QUOTA_EXCEEDED, "too much waits for this client")
+        if self._dues.quotas.note(self.outflow) and not self.expiry_s and self.end is not None:
+            # What was promised to this connection ends with it.
+            self.end(Reason.QUOTA_EXCEEDED, "too much waits for this client")
 
     def is_full(self) -> bool:
-        """Whether no more is to be promised to this session."""
-        return self in self._dues.full
+        """Whether no more is to be promised to this session: it has to take what waits first."""
+        is_away = self.connection is None or bool(self.outflow.waiting)
+        return self._dues.quotas.is_full(self.outflow, is_away=is_away)
 
     def pump(self) -> None:
         """Send what waits, as far as the client takes it."""
@@ -177,11 +188,8 @@ class ClientSession:
             return
         if outflow.waiting:
             self._pump(connection, outflow)
-        if self._dues.full and self in self._dues.full:
-            if outflow.waiting_bytes <= self._dues.max_queue_bytes:
-                del self._dues.full[self]
-                if self._dues.room is not None:
-                    self._dues.room()
+            if self._dues.quotas.full:
+                self._dues.quotas.ease(outflow)
 
     def _pump(self, connection: Connection, outflow: Outflow) -> None:
         now_ms = -1
@@ -206,6 +214,8 @@ class ClientSession:
         sending = self.outflow.acknowledged(packet_id)
         if sending is not None:
             self.settle(sending)
+            if self._dues.quotas.full:
+                self._dues.quotas.ease(self.outflow)
 
     def settle(self, sending: Sending) -> None:
         """Forget what the client has, or is never to have, in the store too."""
@@ -256,7 +266,7 @@ class ClientSession:
         now_ms = self._dues.clock.now_ms() if message.expires_ms else 0
         alias = known.get(message.topic, 0)
         is_known = alias > 0
-        if not is_known and len(known) < self._alias_maximum:
+        if not is_known and len(known) < self._alias_maximum and len(message.topic) <= _MAX_ALIASED:
             alias = len(known) + 1
             known[message.topic] = alias
         return message.aliased(sending.qos, sending.retain, sending.subscription_ids, now_ms, alias, is_known)

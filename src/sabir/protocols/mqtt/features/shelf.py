@@ -19,9 +19,9 @@ from sabir.core.model.changes import (
     MqttSessionRow,
 )
 from sabir.core.ports import QueueRows
-from sabir.protocols.mqtt.codec.fields import Fields
+from sabir.protocols.mqtt.codec.fields import Fields, put_binary, put_text
 from sabir.protocols.mqtt.codec.message import Message
-from sabir.protocols.mqtt.codec.properties import put_properties, read_properties
+from sabir.protocols.mqtt.codec.properties import WILL, put_properties, read_properties
 from sabir.protocols.mqtt.features.sessions import ClientSession, Subscription
 from sabir.protocols.mqtt.machine import Sending
 from sabir.protocols.mqtt.types import packets as p
@@ -37,8 +37,8 @@ class Shelf:
 
     # Rows
 
-    def session(self, session: ClientSession, expires_ms: int) -> MqttSessionRow:
-        """Return the row of a session, which is given a number if it has none."""
+    def session(self, session: ClientSession) -> MqttSessionRow:
+        """Return the row of a session in the state that it has now; it is given a number if it has none."""
         if not session.row:
             self._last_session += 1
             session.row = self._last_session
@@ -47,7 +47,9 @@ class Shelf:
             account_id=0 if session.account is None else session.account.id,
             client_id=session.client_id,
             expiry_s=session.expiry_s,
-            expires_ms=expires_ms,
+            expires_ms=session.ends_ms,
+            will=b"" if session.will is None else packed(session.will),
+            will_due_ms=session.will_due_ms,
         )
 
     def subscription(self, session: ClientSession, subscription: Subscription) -> MqttFilterRow:
@@ -154,4 +156,23 @@ def received(session: ClientSession, packet_id: int, *, gone: bool = False) -> M
 
 def retained(message: Message) -> MqttRetainedRow:
     """Return the row of a retained message; without payload it is none ([MQTT-3.3.1-6])."""
-    return MqttRetainedRow(topic=message.topic, message_id=message.row, gone=not message.payload)
+    if not message.stays:
+        return MqttRetainedRow(topic=message.topic, gone=True)
+    return MqttRetainedRow(topic=message.topic, message_id=message.row, account_id=message.account_id)
+
+
+def packed(will: p.Will) -> bytes:
+    """Return a will as it is stored."""
+    out = bytearray((will.qos << 1 | will.retain,))
+    put_text(out, will.topic)
+    put_binary(out, will.payload)
+    put_properties(out, will.properties)
+    return bytes(out)
+
+
+def unpacked(data: bytes) -> p.Will:
+    """Return the will of a row."""
+    fields = Fields(data, 0, len(data))
+    flags = fields.byte()
+    topic, payload = fields.text(), fields.binary()
+    return p.Will(topic, payload, flags >> 1, bool(flags & 1), read_properties(fields, WILL))

@@ -12,8 +12,8 @@ from typing import Final
 from sabir.protocols.mqtt.features.acl import Acl
 from sabir.protocols.mqtt.features.sessions import ClientSession, Subscription
 
-MAX_ROUTES: Final = 10_000
-"""Topics whose subscribers are remembered."""
+MAX_COST: Final = 200_000
+"""Topics, with each 64 characters of them, and subscribers of topics that are remembered."""
 
 
 class Group:
@@ -29,11 +29,15 @@ class Group:
     def next_member(
         self, account_may_read: Callable[[ClientSession], bool], qos: int
     ) -> ClientSession | None:
-        """Return whose turn it is: of those who can take a message now, else of those who are gone and come back."""
+        """Return whose turn it is: of those who can take a message now, else of those who are gone and come back.
+
+        Those who have no room come last.
+        """
         if len(self._order) != len(self.members):
             self._order = list(self.members)
         order = self._order
         waits: ClientSession | None = None
+        full: ClientSession | None = None
         for _ in range(len(order)):
             self._turn = self._turn + 1 if self._turn + 1 < len(order) else 0
             member = order[self._turn]
@@ -42,9 +46,12 @@ class Group:
             connection = member.connection
             if connection is not None and not connection.lagging and (not qos or member.outflow.may_send()):
                 return member
-            if waits is None and (qos or connection is not None):
-                waits = member
-        return waits
+            if qos or connection is not None:
+                if not member.is_full():
+                    waits = waits or member
+                else:
+                    full = full or member
+        return waits or full
 
     def changed(self) -> None:
         """Note that members came or went."""
@@ -116,24 +123,28 @@ class Subscriptions:
         self._acl: Final = acl
         self._root = _Node()
         self._routes: dict[str, Route] = {}
+        self._cost = 0
 
     def route(self, topic: str) -> Route:
         """Return who is sent what is published to `topic`."""
         found = self._routes.get(topic)
         if found is None:
             found = self._find(topic)
-            if len(self._routes) >= MAX_ROUTES:
-                self._routes = {}
+            self._cost += 1 + len(topic) // 64 + len(found.targets)
+            if self._cost > MAX_COST:
+                self.changed()
+                self._cost = 1 + len(topic) // 64 + len(found.targets)
             self._routes[topic] = found
         return found
 
     def changed(self) -> None:
-        """Note that a session has come into the store."""
+        """Forget what is remembered: filters came or went, or a session has come into the store."""
         self._routes = {}
+        self._cost = 0
 
     def add(self, session: ClientSession, group: str, name: str, subscription: Subscription) -> bool:
         """Add a filter, or replace the same one ([MQTT-3.8.4-3]); return whether it is new."""
-        self._routes = {}
+        self.changed()
         node = self._root
         for level in name.split("/"):
             child = node.children.get(level)
@@ -157,7 +168,7 @@ class Subscriptions:
 
     def remove(self, session: ClientSession, group: str, name: str) -> None:
         """Remove a filter that is there."""
-        self._routes = {}
+        self.changed()
         path = [self._root]
         levels = name.split("/")
         for level in levels:

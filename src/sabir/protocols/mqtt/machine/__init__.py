@@ -9,6 +9,6 @@ acknowledged, what waits to be sent, and the packet identifiers of QoS 2 that ca
 """
 
 from sabir.protocols.mqtt.machine.connection import Broken, Limits, Machine
-from sabir.protocols.mqtt.machine.flows import Inflow, Outflow, Sending
+from sabir.protocols.mqtt.machine.flows import Inflow, Outflow, Sending, Stock
 
-__all__ = ["Broken", "Inflow", "Limits", "Machine", "Outflow", "Sending"]
+__all__ = ["Broken", "Inflow", "Limits", "Machine", "Outflow", "Sending", "Stock"]

@@ -12,6 +12,9 @@ from sabir.protocols.mqtt.types import properties as ids
 from sabir.protocols.mqtt.types.properties import NONE, Properties
 from sabir.protocols.mqtt.types.reasons import Reason, return_code
 
+MAX_ALIASED: Final = 131_072
+"""Characters of the topics that the aliases of a connection stand for, all together."""
+
 _MS_PER_S: Final = 1000
 _FROM_CLIENTS: Final = frozenset(
     (
@@ -70,6 +73,7 @@ class Machine:
         self._out = bytearray()
         self._heard_ms = now_ms
         self._aliases: dict[int, str] | None = None
+        self._aliased = 0  # characters of them
         self._is_begun = False  # there was a CONNECT
         self._is_deaf = False  # what comes cannot be understood any more
         self._is_blind = False  # the client wants no reason strings
@@ -235,6 +239,9 @@ class Machine:
         if known is None:
             known = self._aliases = {}
         if packet.topic:
+            self._aliased += len(packet.topic) - len(known.get(alias, ""))
+            if self._aliased > MAX_ALIASED:
+                raise MqttSyntaxError("the topics that have aliases are too long", Reason.QUOTA_EXCEEDED)
             known[alias] = packet.topic
         elif alias in known:
             packet.topic = known[alias]

@@ -8,6 +8,8 @@ from typing import Final
 from sabir.protocols.mqtt.codec.message import Message
 
 MAX_PACKET_ID: Final = 65_535
+MAX_INFLIGHT_BYTES: Final = 16_777_216
+"""No more is sent to a client that has not acknowledged this much."""
 
 
 class Sending:
@@ -30,6 +32,31 @@ class Sending:
         """Its number in the stored queue; 0 = it is in memory only."""
 
 
+class Stock:
+    """What is kept for the clients of one account together, or for all of them."""
+
+    def __init__(self, everybody: Stock | None = None) -> None:
+        self.everybody: Final = everybody
+        """That of all; None = it is this one."""
+        self.queued_bytes = 0
+        """Messages of QoS 1 and 2 on their way, and all that wait."""
+        self.filter_bytes = 0
+        self.sessions = 0
+        """Those that outlive their connection."""
+
+    def hold(self, size_bytes: int) -> None:
+        """Note that a message is on its way to one of the clients, or less than nothing: that it is not any more."""
+        self.queued_bytes += size_bytes
+        if self.everybody is not None:
+            self.everybody.queued_bytes += size_bytes
+
+    def keep(self, sessions: int) -> None:
+        """Note how many sessions more are to be kept."""
+        self.sessions += sessions
+        if self.everybody is not None:
+            self.everybody.sessions += sessions
+
+
 _NONE: Final[deque[Sending]] = deque()
 """Stands for the queue of the many for whom nothing waits: an empty one takes three quarters of a KiB."""
 
@@ -37,12 +64,14 @@ _NONE: Final[deque[Sending]] = deque()
 class Outflow:
     """What goes to the client."""
 
-    def __init__(self) -> None:
+    def __init__(self, stock: Stock) -> None:
+        self.stock: Final = stock
         self.receive_maximum = MAX_PACKET_ID
         self.inflight: Final[dict[int, Sending]] = {}
         """Sent and not acknowledged, in the order of sending ([MQTT-4.6.0-1])."""
         self.waiting: deque[Sending] = _NONE
         self.waiting_bytes = 0
+        self.inflight_bytes = 0
         self._kept: Final[dict[int, None]] = {}  # identifiers of those that wait to be sent again
         self._last_id = 0
 
@@ -51,17 +80,21 @@ class Outflow:
         if self.waiting is _NONE:
             self.waiting = deque()
         self.waiting.append(sending)
-        self.waiting_bytes += sending.message.size
+        size = sending.message.size
+        self.waiting_bytes += size
+        self.stock.hold(size)
 
     def pop(self) -> Sending:
         """Take the first that waits; the caller has seen that there is one."""
         sending = self.waiting.popleft()
-        self.waiting_bytes -= sending.message.size
+        size = sending.message.size
+        self.waiting_bytes -= size
+        self.stock.hold(-size)
         return sending
 
     def may_send(self, sending: Sending | None = None) -> bool:
         """Whether the client takes one more at QoS 1 or 2 ([MQTT-3.3.4-9])."""
-        if len(self.inflight) >= self.receive_maximum:
+        if len(self.inflight) >= self.receive_maximum or self.inflight_bytes > MAX_INFLIGHT_BYTES:
             return False
         return sending is None or not sending.row or _id_of(sending.row) not in self.inflight
 
@@ -79,6 +112,9 @@ class Outflow:
                     break
             self._last_id = sending.packet_id = number
         self.inflight[sending.packet_id] = sending
+        size = sending.message.size
+        self.inflight_bytes += size
+        self.stock.hold(size)
 
     def restore(self, sending: Sending) -> None:
         """Put a stored message at the end of those that wait; it may have been sent before."""
@@ -100,17 +136,33 @@ class Outflow:
                 again.append(sending)
         for sending in again:
             del self.inflight[sending.packet_id]
+            self.inflight_bytes -= sending.message.size
+            self.waiting_bytes += sending.message.size
             self._kept[sending.packet_id] = None
         if again and self.waiting is _NONE:
             self.waiting = deque()
         for sending in reversed(again):
             self.waiting.appendleft(sending)
-            self.waiting_bytes += sending.message.size
         return released
 
     def acknowledged(self, packet_id: int) -> Sending | None:
         """Take note of PUBACK, PUBCOMP, or a PUBREC that refuses; None: nothing of that number was sent."""
-        return self.inflight.pop(packet_id, None)
+        sending = self.inflight.pop(packet_id, None)
+        if sending is not None:
+            size = sending.message.size
+            self.inflight_bytes -= size
+            self.stock.hold(-size)
+        return sending
+
+    def clear(self) -> list[Sending]:
+        """Forget everything; return it in its order."""
+        left = [*self.inflight.values(), *self.waiting]
+        self.inflight.clear()
+        self._kept.clear()
+        self.waiting = _NONE
+        self.stock.hold(-self.waiting_bytes - self.inflight_bytes)
+        self.waiting_bytes = self.inflight_bytes = 0
+        return left
 
 
 def _id_of(row: int) -> int:

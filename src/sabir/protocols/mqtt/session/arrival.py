@@ -192,10 +192,15 @@ class Arrival:
             expiry_s = wanted.number(ids.SESSION_EXPIRY, 0)
         else:
             expiry_s = 0 if connect.clean_start else NEVER
+        granted_s = expiry_s
+        if expiry_s and not broker.may_keep(account, client_id):
+            if connect.version != p.V5:
+                machine.refuse(Reason.QUOTA_EXCEEDED, "no room for another session that is kept")
+                return
+            granted_s = 0
         session, is_present = broker.open(
-            account, client_id, clean_start=connect.clean_start, expiry_s=expiry_s
+            account, client_id, clean_start=connect.clean_start, expiry_s=granted_s, will=will
         )
-        session.will = will
         session.attach(
             self._connection,
             self._end,

@@ -18,9 +18,11 @@ from sabir.gateway.contract import Turnstile
 from sabir.net.connection import Connection
 from sabir.protocols.mqtt.codec.message import Message
 from sabir.protocols.mqtt.errors import reason_for
+from sabir.protocols.mqtt.features.acl import Rights
 from sabir.protocols.mqtt.features.sessions import ClientSession
 from sabir.protocols.mqtt.features.shelf import received
 from sabir.protocols.mqtt.machine import Broken, Machine
+from sabir.protocols.mqtt.session.acknowledging import Acknowledging
 from sabir.protocols.mqtt.session.arrival import Arrival, LetIn
 from sabir.protocols.mqtt.session.chat import Chat
 from sabir.protocols.mqtt.session.place import Place
@@ -33,7 +35,7 @@ from sabir.protocols.mqtt.types.reasons import FAILED, Reason
 _IN_ORDER: Final = frozenset((p.PUBLISH, p.PUBREL, p.SUBSCRIBE, p.UNSUBSCRIBE))
 """Packets that take effect after whatever the client sent before them (DATAMODEL 1.5)."""
 _NOBODY: Final = Actor(ActorId(0), ActorKind.GUEST, "*", None, PROTOCOL, "")
-_MAX_KNOWN: Final = 1000
+_MAX_STALL_MS: Final = 60_000
 
 
 class MqttSession:
@@ -53,9 +55,11 @@ class MqttSession:
         self._session: ClientSession | None = None
         self._sends_will = True
         self._turnstile: Final = Turnstile(place.broker.services.log)
+        self._acknowledging: Acknowledging | None = None  # made when it is needed: idle connections are many
         self._chat: Chat | None = None
         self._stalled: list[p.Packet] = []
-        self._writable: dict[str, bool] | None = None
+        self._stalled_until_ms = 0
+        self._rights: Rights | None = None
 
     # The net's side
 
@@ -70,12 +74,18 @@ class MqttSession:
 
     def tick(self, now_ms: int) -> None:
         """Do what is due."""
+        if self._stalled:
+            if now_ms >= self._stalled_until_ms:
+                self._stalled = []
+                # Two clients may wait for each other's acknowledgements, which we do not hear.
+                self._end(Reason.QUOTA_EXCEEDED, "there was no room for the message for too long")
+            return
         self._machine.tick(now_ms)
         self._flush()
 
     def next_deadline_ms(self) -> int:
-        """Return when `tick` is due; never while we do not listen."""
-        return 0 if self._stalled else self._machine.next_deadline_ms()
+        """Return when `tick` is due: while we do not listen, when we have waited for too long."""
+        return self._stalled_until_ms if self._stalled else self._machine.next_deadline_ms()
 
     def lag(self) -> None:
         """See `Handler.lag`: what comes from now on waits in the session."""
@@ -107,6 +117,8 @@ class MqttSession:
         self._flush()
 
     def _stall(self, packets: list[p.Packet]) -> None:
+        if not self._stalled_until_ms:
+            self._stalled_until_ms = self._connection.now_ms + _MAX_STALL_MS
         self._stalled = packets
         self._place.stalled[self._connection.id] = self.go_on
         self._connection.pause_reading()
@@ -117,6 +129,8 @@ class MqttSession:
         self._connection.resume_reading()
         self._machine.receive(b"", self._connection.now_ms)  # it was we who did not listen
         self._take(packets)
+        if not self._stalled:
+            self._stalled_until_ms = 0
 
     def _flush(self) -> None:
         data = self._machine.drain()
@@ -160,7 +174,7 @@ class MqttSession:
         if isinstance(packet, p.Publish):
             return self._publish(session, packet)
         if isinstance(packet, p.Ack):
-            self._acknowledge(session, packet)
+            self._acks().hear(session, packet)
         elif isinstance(packet, p.Subscribe):
             self._subscribe(session, packet)
         elif isinstance(packet, p.Unsubscribe):
@@ -175,6 +189,14 @@ class MqttSession:
         elif isinstance(packet, Broken):
             self._machine.fail(packet.reason, packet.what)
         return True
+
+    def _acks(self) -> Acknowledging:
+        made = self._acknowledging
+        if made is None:
+            made = self._acknowledging = Acknowledging(
+                self._broker, self._machine, self._turnstile, self._flush, self._store_failed
+            )
+        return made
 
     def _publish(self, session: ClientSession, packet: p.Publish) -> bool:
         broker = self._broker
@@ -201,9 +223,16 @@ class MqttSession:
                     message.frame4 = packet.frame
             if not self._may_write(session, message.topic):
                 reason = Reason.NOT_AUTHORIZED
-            elif qos and (message.retain or broker.dues.full) and not broker.has_room(message):
+            elif packet.retain and not broker.claim(message, session) and qos:
                 if session.version != p.V5:
-                    return self._without_room()
+                    self._end(
+                        Reason.QUOTA_EXCEEDED, "no room for retained messages"
+                    )  # 3.1.1 has no word for it
+                    return True
+                reason = Reason.QUOTA_EXCEEDED
+            elif qos and (full := broker.who_is_full(message, session)) is not None:
+                if session.version != p.V5:
+                    return self._without_room(session, full)
                 reason = Reason.QUOTA_EXCEEDED
             elif broker.must_keep(packet.topic, qos, packet.retain) or (qos == 2 and session.row):
                 self._keep(session, packet, message)
@@ -240,16 +269,19 @@ class MqttSession:
                 self._end(Reason.IMPLEMENTATION_ERROR, what)  # 3.1.1 has no word for it
                 return
         elif packet.qos == 2 and session.row:
-            self._write_then(p.PUBREC, packet.packet_id, [received(session, packet.packet_id)])
+            rows: list[Change] = [received(session, packet.packet_id)]
+            self._acks().write_then(p.PUBREC, packet.packet_id, rows)
             return
         self._answer(packet, reason)
         self._flush()
 
-    def _without_room(self) -> bool:
+    def _without_room(self, session: ClientSession, full: ClientSession) -> bool:
         """Let a publisher of 3.1.1, which has no word for it, wait for room; return whether it is no use."""
-        if self._broker.dues.full:
+        if full is not session:
             return False
-        self._end(Reason.QUOTA_EXCEEDED, "no room for retained messages")
+        self._end(
+            Reason.QUOTA_EXCEEDED, "too much waits for this client"
+        )  # what would make room, we would not hear
         return True
 
     def _keep(self, session: ClientSession, packet: p.Publish, message: Message) -> None:
@@ -285,53 +317,12 @@ class MqttSession:
             self._end(reason_for(refusal), refusal.value)  # 3.1.1 has no word for it
 
     def _may_write(self, session: ClientSession, topic: str) -> bool:
-        acl = self._broker.acl
-        if not acl.rules:
+        if not self._broker.acl.rules:
             return topic[0] != "$"  # MQTT 5.0 §4.7.2: the server's own
-        rights = self._writable
-        if rights is None or len(rights) >= _MAX_KNOWN:
-            rights = self._writable = {}
-        known = rights.get(topic)
-        if known is None:
-            known = rights[topic] = acl.may_write(session.name, session.client_id, topic)
-        return known
-
-    def _acknowledge(self, session: ClientSession, packet: p.Ack) -> None:
-        kind = packet.kind
-        machine = self._machine
-        packet_id = packet.packet_id
-        if kind == p.PUBREL:
-            is_known = packet_id in session.inflow.received
-            session.inflow.received.pop(packet_id, None)  # [MQTT-4.3.3-11]
-            if is_known and session.row:
-                # Or the next message under this identifier would pass for this one after a restart.
-                self._write_then(p.PUBCOMP, packet_id, [received(session, packet_id, gone=True)])
-            else:
-                machine.send_ack(p.PUBCOMP, packet_id, 0 if is_known else Reason.PACKET_ID_NOT_FOUND)
-            return
-        if kind == p.PUBREC and packet.reason < FAILED:
-            sending = session.received(packet_id)
-            if sending is not None and sending.row:
-                # Or the message would be sent again after a restart, to a client that has forgotten it.
-                self._write_then(p.PUBREL, packet_id, [self._broker.shelf.waiting(session, sending)])
-            else:
-                reason = 0 if sending is not None else Reason.PACKET_ID_NOT_FOUND
-                machine.send_ack(p.PUBREL, packet_id, reason)
-            return
-        session.acknowledged(packet_id)
-        if session.outflow.waiting:
-            session.pump()
-
-    def _write_then(self, kind: int, packet_id: int, rows: list[Change]) -> None:
-        """Acknowledge once `rows` are on disk."""
-
-        def then() -> None:
-            self._turnstile.leave()
-            self._machine.send_ack(kind, packet_id)
-            self._flush()
-
-        self._turnstile.enter()
-        self._broker.services.queues.store(lambda: rows, then, self._store_failed)
+        rights = self._rights
+        if rights is None:
+            rights = self._rights = Rights(self._broker.acl, session.name, session.client_id)
+        return rights.may_write(topic)
 
     def _subscribe(self, session: ClientSession, packet: p.Subscribe) -> None:
         for wanted in packet.filters:

@@ -38,7 +38,7 @@ class Place:
         self.clock: Final = MonotonicClock()
         self.stalled: Final[dict[int, Callable[[], None]]] = {}
         """What publishers do who wait until a full session has room, by their connection."""
-        broker.dues.room = self._room
+        broker.quotas.room = self._room
 
     def _room(self) -> None:
         if self.stalled:

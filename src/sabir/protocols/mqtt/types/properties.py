@@ -31,6 +31,10 @@ SUBSCRIPTION_IDS_AVAILABLE: Final = 0x29
 SHARED_AVAILABLE: Final = 0x2A
 
 
+_VALUE_BYTES: Final = 50
+"""What a text takes beside its characters."""
+
+
 class Properties:
     """Properties by their identifiers; those that may come more than once stand apart, in their order."""
 
@@ -56,6 +60,13 @@ class Properties:
 
     def __repr__(self) -> str:
         return f"Properties({self.numbers}, {self.texts}, {self.data}, {self.users}, {self.subscription_ids})"
+
+    @property
+    def size(self) -> int:
+        """Roughly what they cost to keep, in bytes."""
+        texts = sum(len(text) + _VALUE_BYTES for text in self.texts.values())
+        data = sum(len(each) + _VALUE_BYTES for each in self.data.values())
+        return texts + data + sum(len(name) + len(value) + 3 * _VALUE_BYTES for name, value in self.users)
 
     def number(self, identifier: int, default: int) -> int:
         """Return the value of a property that is a number, or `default` if it is absent."""
