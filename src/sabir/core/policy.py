@@ -46,6 +46,10 @@ class PolicyConfig:
     """The largest item of a node, in bytes."""
     max_nodes_bytes: int = 10_485_760
     """The most that all nodes of one account may hold, in bytes."""
+    max_service_nodes: int = 2_000
+    """The most nodes of the pubsub service, whoever made them; `max_nodes` counts for each account there, too."""
+    max_service_bytes: int = 104_857_600
+    """The most that all nodes of the pubsub service may hold, in bytes."""
     members_invite: bool = False
     """Any account may give others an account here by an invitation (XEP-0401); operators always may. Without it one's
     invitations are to become a contact, with an account of any server.

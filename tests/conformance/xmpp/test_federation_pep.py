@@ -173,3 +173,41 @@ def test_nobody_elsewhere_answers_for_another_device(net: Net, juliet: Peer, rom
     net.settle()
 
     assert events(romeo) == events(other) == []
+
+
+@pytest.mark.spec("XEP-0060 §6.1")
+@pytest.mark.spec("XEP-0060 §4.1")
+def test_people_elsewhere_subscribe_at_the_pubsub_service_and_publish_if_they_may(
+    net: Net, juliet: Peer, romeo: Peer
+) -> None:
+    service = f"pubsub.{HERE}"
+
+    def say(peer: Peer, request: str, namespace: str = PUBSUB) -> Element:
+        peer.say(
+            f"<iq type='set' id='far' to='{service}'><pubsub xmlns='{namespace}'>{request}</pubsub></iq>"
+        )
+        net.settle()
+        heard = peer.hear()
+        (answered,) = [each for each in heard if each.get("id") == "far"]
+        peer.heard = [each for each in heard if each is not answered]
+        return answered
+
+    assert error_of(say(romeo, "<create node='mine'/>"))[1] == "forbidden"
+    assert say(juliet, "<create node='news'/>").get("type") == "result"
+    subscribed = say(romeo, f"<subscribe node='news' jid='romeo@{THERE}'/>")
+    assert subscribed.get("from") == service
+    publication = "<publish node='news'><item id='{}'><a xmlns='urn:a'/></item></publish>"
+    say(juliet, publication.format("one"))
+    (heard,) = [each for each in romeo.hear() if each.name == "message"]
+    assert heard.get("from") == service
+    assert "id='one'" in heard.serialise()
+    assert error_of(say(romeo, publication.format("two")))[1] == "forbidden"
+    listed = (
+        f"<affiliations node='news'><affiliation jid='romeo@{THERE}' affiliation='publisher'/></affiliations>"
+    )
+    say(juliet, listed, OWNER)
+    assert say(romeo, publication.format("two")).get("type") == "result"
+    assert say(romeo, f"<unsubscribe node='news' jid='romeo@{THERE}'/>").get("type") == "result"
+    romeo.hear()
+    say(juliet, publication.format("three"))
+    assert events(romeo) == []

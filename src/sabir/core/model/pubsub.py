@@ -1,4 +1,7 @@
-"""Pubsub: what an actor publishes about itself, node by node, current items only (DATAMODEL 1.2: a change)."""
+"""Pubsub: what is published on the nodes of an actor, current items only (DATAMODEL 1.2: a change).
+
+An account publishes about itself. The nodes of a service belong to those who made them.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +34,25 @@ class SendLast(Enum):
     """When it subscribes, and when one of its devices comes online."""
 
 
+class Publishing(Enum):
+    """Who may publish on a node, besides its owners and those listed as publishers."""
+
+    PUBLISHERS = "publishers"
+    """Nobody."""
+    SUBSCRIBERS = "subscribers"
+    OPEN = "open"
+    """Who may read it."""
+
+
 class Affiliation(Enum):
-    """What the owner has listed somebody as."""
+    """What an owner has listed somebody as."""
 
     NONE = ""
     MEMBER = "member"
     OUTCAST = "outcast"
+    PUBLISHER = "publisher"
+    OWNER = "owner"
+    """Only at a service: an account alone owns its nodes."""
 
 
 class NodeEvent(Enum):
@@ -53,6 +69,7 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How a node behaves. Fields are what XEP-0060 calls them, in short."""
 
     access: Access = Access.PRESENCE
+    publishing: Publishing = Publishing.PUBLISHERS
     groups: tuple[str, ...] = ()
     """Of the owner's contacts, for `Access.ROSTER`."""
     persist: bool = True
@@ -73,6 +90,10 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     type: str = ""
     """The namespace of what is published."""
+
+
+AT_SERVICE = NodeConfig(access=Access.OPEN, max_items=20, send_last=SendLast.ON_SUBSCRIBING)
+"""How a new node of a service behaves."""
 
 
 class Subscriber(msgspec.Struct, frozen=True):
@@ -122,9 +143,13 @@ class Node:
         return node
 
     def affiliation(self, name: str) -> Affiliation:
-        """Return what the owner has listed somebody as."""
+        """Return what somebody is listed as."""
         known = self.subscribers.get(name)
         return Affiliation.NONE if known is None else known.affiliation
+
+    def is_owned_by(self, actor: Actor) -> bool:
+        """Return whether `actor` administers the node."""
+        return actor is self.owner or self.affiliation(actor.name) is Affiliation.OWNER
 
 
 class CreateNode(msgspec.Struct, frozen=True):
@@ -183,7 +208,7 @@ class Subscribe(msgspec.Struct, frozen=True):
 
 
 class Affiliate(msgspec.Struct, frozen=True):
-    """List somebody, or end a listing and the subscription of an outcast."""
+    """List somebody, or end a listing and the subscription of an outcast; an owner remains."""
 
     name: str
     subject: str
@@ -191,11 +216,10 @@ class Affiliate(msgspec.Struct, frozen=True):
 
 
 class EndSubscription(msgspec.Struct, frozen=True):
-    """End or make the subscription of somebody, as the owner."""
+    """End the subscription of somebody, as an owner. Nobody is made to subscribe by others."""
 
     name: str
     subject: str
-    on: bool = False
 
 
 Edit = (

@@ -11,7 +11,7 @@ from sabir.core.delivery import Sessions
 from sabir.core.directory import Directory
 from sabir.core.errors import Refusal
 from sabir.core.log import Log, Operation
-from sabir.core.model.actor import Actor
+from sabir.core.model.actor import Actor, ActorKind
 from sabir.core.model.changes import Change, ItemRow, NodeCleared, NodeRow, SubscriberRow
 from sabir.core.model.pubsub import (
     Access,
@@ -26,6 +26,7 @@ from sabir.core.model.pubsub import (
     NodeConfig,
     NodeEvent,
     Publish,
+    Publishing,
     PurgeNode,
     Retract,
     SendLast,
@@ -42,6 +43,9 @@ from sabir.core.services.shelves import SUBSCRIBED, Shelf, Shelves
 
 MAX_SUBSCRIBERS: Final = 1_000
 """Subscribed or listed, of one node."""
+
+MAX_SERVICE_WEIGHT: Final = 50_000
+"""Nodes, items and subscribers of the service, all together: they are kept in memory."""
 
 Told = tuple[Node, NodeEvent, tuple[tuple[str, bytes], ...], bool]
 """A node, what happened, to which items, and whether readers are told whatever the configuration says."""
@@ -69,6 +73,8 @@ class Pubsub:
         self._shelves = shelves
         self._policy = policy
         self._pace = pace
+        self.service: Actor | None = None
+        """Whose nodes those are that belong to whoever made them."""
         self.most_items: Final = policy.max_items
         """As many items as a node may have."""
         self.observers: list[Callable[[Actor, Actor, Sequence[Edit]], None]] = []
@@ -96,9 +102,9 @@ class Pubsub:
     def may_read(self, node: Node, reader: Actor) -> bool:
         """Return whether `reader` may read a node and subscribe to it."""
         owner = node.owner
-        if reader is owner:
+        affiliation = Affiliation.OWNER if reader is owner else node.affiliation(reader.name)
+        if affiliation is Affiliation.OWNER or affiliation is Affiliation.PUBLISHER:
             return True
-        affiliation = node.affiliation(reader.name)
         if affiliation is Affiliation.OUTCAST or self._presences.hides(owner, reader):
             return False
         match node.config.access:
@@ -157,7 +163,8 @@ class Pubsub:
     ) -> None:
         """Edit nodes of `owner`, all or nothing; `then` is called once it is durable, after the readers were told.
 
-        Only `owner` may, but for subscriptions of one's own. `resource` names the device that does.
+        Refused with `Refusal.ROLE_TOO_LOW` to those who are not what it takes: owner, for most. `resource` names the
+        device that does.
         """
         told: list[Told] = []
         changed: list[Shelf] = []
@@ -179,6 +186,8 @@ class Pubsub:
                     self._shelves.finish(shelf)
                     told.clear()
                     return refusal
+            if rows:
+                log.introduce(owner.id)
             for row in rows:
                 log.change(row)
             changed.append(shelf)
@@ -200,12 +209,16 @@ class Pubsub:
     ) -> Refusal | None:
         """Apply an edit to memory; or refuse, changing nothing."""
         node = shelf.nodes.get(edit.name)
+        is_full = shelf.owner is self.service and shelf.weight >= MAX_SERVICE_WEIGHT
+        if is_full and isinstance(edit, CreateNode | Publish | Subscribe | Affiliate):
+            return Refusal.TOO_MANY
         if isinstance(edit, Subscribe):
             return self._subscribe(node, by, edit, rows)
-        if by is not shelf.owner:
-            return Refusal.ROLE_TOO_LOW
+        refusal = self._may_edit(shelf, node, by, edit)
+        if refusal is not None:
+            return refusal
         if isinstance(edit, CreateNode):
-            return Refusal.NODE_EXISTS if node is not None else self._create(shelf, edit, rows)
+            return Refusal.NODE_EXISTS if node is not None else self._create(shelf, by, edit, rows)
         if isinstance(edit, Publish):
             return self._publish(log, shelf, node, by, edit, rows, told)
         if node is None:
@@ -234,23 +247,68 @@ class Pubsub:
                 told.append((node, NodeEvent.RETRACTED, ((edit.item_id, b""),), edit.notify))
             case Affiliate():
                 before = node.subscribers.get(edit.subject, Subscriber())
+                if edit.affiliation is not Affiliation.OWNER and _owners(node) == [edit.subject]:
+                    return Refusal.LAST_OWNER  # XEP-0060 §8.9.2.4
                 subscribed = before.subscribed and edit.affiliation is not Affiliation.OUTCAST
                 return _list(node, edit.subject, Subscriber(subscribed, edit.affiliation), rows)
             case EndSubscription():
                 before = node.subscribers.get(edit.subject, Subscriber())
-                return _list(node, edit.subject, Subscriber(edit.on, before.affiliation), rows)
+                return _list(node, edit.subject, Subscriber(affiliation=before.affiliation), rows)
             case _:
                 assert_never(edit)
         return None
 
-    def _create(self, shelf: Shelf, edit: CreateNode, rows: list[Change]) -> Refusal | None:
-        if len(shelf.nodes) >= self._policy.max_nodes:
+    def _may_edit(self, shelf: Shelf, node: Node | None, by: Actor, edit: Edit) -> Refusal | None:
+        """Return why `by` may not do that at a node, or make it, or None (XEP-0060 §4.1)."""
+        is_service = shelf.owner is self.service
+        if by is shelf.owner:
+            return Refusal.NODE_UNKNOWN if is_service and node is None else None
+        if isinstance(edit, CreateNode):
+            return None if is_service and by.kind is ActorKind.LOCAL else Refusal.ROLE_TOO_LOW
+        if node is None:
+            return Refusal.NODE_UNKNOWN if is_service else Refusal.ROLE_TOO_LOW
+        affiliation = node.affiliation(by.name)
+        if affiliation is Affiliation.OWNER:
+            return None
+        if isinstance(edit, Publish) and self._may_publish(node, by):
+            replaces = edit.item_id in node.items and affiliation is not Affiliation.PUBLISHER
+            return Refusal.ROLE_TOO_LOW if replaces and not self._is_by(node, edit.item_id, by) else None
+        if isinstance(edit, Retract) and self._may_publish(node, by):
+            if edit.item_id not in node.items or self._is_by(node, edit.item_id, by):
+                return None
+        return Refusal.ROLE_TOO_LOW
+
+    def _may_publish(self, node: Node, by: Actor) -> bool:
+        if node.affiliation(by.name) is Affiliation.PUBLISHER:
+            return True
+        match node.config.publishing:
+            case Publishing.OPEN:
+                return self.may_read(node, by)
+            case Publishing.SUBSCRIBERS:
+                keys = [key for key, known in node.subscribers.items() if known.subscribed]
+                return by.name in [key.partition("/")[0] for key in keys] and self.may_read(node, by)
+            case Publishing.PUBLISHERS:
+                return False
+            case _:
+                assert_never(node.config.publishing)
+
+    def _is_by(self, node: Node, item_id: str, by: Actor) -> bool:
+        """Return whether `by` has published an item; false for one that is not durable yet."""
+        return [row.publisher for row in self._store.items(node.id, [item_id])] == [by.id]
+
+    def _create(self, shelf: Shelf, by: Actor, edit: CreateNode, rows: list[Change]) -> Refusal | None:
+        policy = self._policy
+        if shelf.owner is self.service:
+            owned = sum(node.is_owned_by(by) for node in shelf.nodes.values())
+            if owned >= policy.max_nodes or len(shelf.nodes) >= policy.max_service_nodes:
+                return Refusal.TOO_MANY
+        elif len(shelf.nodes) >= policy.max_nodes:
             return Refusal.TOO_MANY
         self._shelves.last_node_id += 1
         node = Node(self._shelves.last_node_id, shelf.owner, edit.name, edit.config)
         shelf.nodes[edit.name] = node
         rows.append(_row(node))
-        return None
+        return None if by is shelf.owner else _list(node, by.name, Subscriber(False, Affiliation.OWNER), rows)
 
     def _publish(
         self,
@@ -272,10 +330,12 @@ class Pubsub:
         else:
             config = msgspec.structs.replace(NodeConfig(), **edit.fields)
         replaced = 0 if node is None else node.items.get(edit.item_id, 0)
-        if config.persist and shelf.size_bytes - replaced + size > self._policy.max_nodes_bytes:
+        is_service = shelf.owner is self.service
+        most_bytes = self._policy.max_service_bytes if is_service else self._policy.max_nodes_bytes
+        if config.persist and shelf.size_bytes - replaced + size > most_bytes:
             return Refusal.TOO_MANY
         if node is None:
-            refusal = self._create(shelf, CreateNode(edit.name, config), rows)
+            refusal = self._create(shelf, by, CreateNode(edit.name, config), rows)
             if refusal is not None:
                 return refusal
             node = shelf.nodes[edit.name]
@@ -384,6 +444,10 @@ def _is_told(config: NodeConfig, what: NodeEvent, *, forced: bool) -> bool:
             return config.notify and config.notify_config
         case _:
             assert_never(what)
+
+
+def _owners(node: Node) -> list[str]:
+    return [key for key, known in node.subscribers.items() if known.affiliation is Affiliation.OWNER]
 
 
 def _row(node: Node) -> NodeRow:

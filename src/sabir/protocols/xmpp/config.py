@@ -42,6 +42,13 @@ class Verify(Enum):
     INSECURE_TEST = "insecure-test"
 
 
+class NodeMakers(Enum):
+    """Who may make nodes at the pubsub service."""
+
+    ACCOUNTS = "accounts"
+    OPERATORS = "operators"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FederationConfig:
     """Settings under `[xmpp.federation]`: other XMPP servers."""
@@ -164,6 +171,9 @@ class XmppConfig:
     federation: FederationConfig = field(default_factory=FederationConfig)
     """Other servers."""
 
+    pubsub_nodes: NodeMakers = NodeMakers.ACCOUNTS
+    """Who may make nodes at the pubsub service, `pubsub.<domain>`: `accounts`, all of them, or `operators` only.
+    Whoever makes one owns it; operators own all."""
     user_search: bool = False
     """Everybody with an account can find the accounts that have a card, by name and what the card says (XEP-0055)."""
     services: tuple[ExternalService, ...] = ()

@@ -148,7 +148,7 @@ def stanza_error_for(refusal: Refusal) -> StanzaError:
         case Refusal.ROOM_CREATION_DENIED | Refusal.ROLE_OF_TARGET:
             return NOT_ALLOWED
         case Refusal.LAST_OWNER:
-            return StanzaError(ErrorType.CANCEL, "conflict", "A room needs an owner.")
+            return StanzaError(ErrorType.CANCEL, "conflict", "Somebody has to remain its owner.")
         case Refusal.ROOM_UNKNOWN | Refusal.TARGET_UNKNOWN:
             return ITEM_NOT_FOUND
         case Refusal.ROOM_GONE:

@@ -19,8 +19,8 @@ from sabir.protocols.xmpp.features.chat import PROTOCOL
 from sabir.protocols.xmpp.features.context import Place
 from sabir.protocols.xmpp.features.dialogues import Dialogues
 from sabir.protocols.xmpp.features.errands import Errands
-from sabir.protocols.xmpp.features.pubsub import avatars, bookmarks, displayed
-from sabir.protocols.xmpp.federation.office import Office, is_enabled, links_of
+from sabir.protocols.xmpp.features.pubsub import avatars, bookmarks, displayed, service
+from sabir.protocols.xmpp.federation.office import Office, is_enabled, links_of, pubsub_domain_of
 from sabir.protocols.xmpp.framing import declared
 from sabir.protocols.xmpp.session import Hub, Stream
 from sabir.protocols.xmpp.session.binding import PATH, Adopt, Binding
@@ -55,6 +55,7 @@ class XmppFrontEnd:
             contacts=environment.contacts,
             push_domain=f"push.{environment.domain}",
             upload_domain=f"upload.{environment.domain}",
+            pubsub_domain=pubsub_domain_of(config, environment),
             waker=environment.waker,
             errands=Errands(environment.services, links, secrets.token_hex(4)),
             dialogues=Dialogues(secrets.token_hex(4)),
@@ -62,6 +63,7 @@ class XmppFrontEnd:
             abroad=links,
         )
         self._hub = Hub(config, environment, place, self.counters, secrets.token_bytes, bind(log))
+        service.open_at(place)
         environment.services.pubsub.observers += (bookmarks.observer(place), avatars.Pictures(place).observe)
         environment.services.reads.observers.append(displayed.observer(place))
         environment.services.contents.register(PROTOCOL, XmppTranslator(environment.services.people))

@@ -99,6 +99,8 @@ class Place:
     push_domain: str
     upload_domain: str
     """The address of the push service that is part of this server."""
+    pubsub_domain: str
+    """The address of the pubsub service; empty where a component has it."""
     waker: Waker | None
     """Reaches devices through the services of their makers; None where that is switched off."""
     errands: Errands
@@ -111,7 +113,17 @@ class Place:
 
     def is_ours(self, domain: str) -> bool:
         """Return whether this server answers for a domain itself."""
-        return domain in (self.domain, self.rooms_domain, self.push_domain, self.upload_domain)
+        return domain in (
+            self.domain,
+            self.rooms_domain,
+            self.push_domain,
+            self.upload_domain,
+            self.pubsub_domain,
+        )
+
+    def is_operator(self, actor: Actor) -> bool:
+        """Return whether somebody may administer the server (`server.operators`)."""
+        return actor.kind is ActorKind.LOCAL and actor.name in self.operators
 
     def address_of(self, actor: Actor) -> str:
         """Return the bare address of somebody, here or elsewhere."""

@@ -103,6 +103,8 @@ def items(context: Context, iq: Iq) -> None:
         if place.waker is not None:
             listed += f"<item{attribute('jid', place.push_domain)} name='Push'/>"
         listed += upload.item(place)
+        if place.pubsub_domain:
+            listed += f"<item{attribute('jid', place.pubsub_domain)} name='Publications'/>"
         listed += "".join([f"<item{attribute('jid', domain)}/>" for domain in place.abroad.services()])
     elif node:
         discovering.items(context, iq, node)

@@ -26,6 +26,7 @@ from sabir.protocols.xmpp.errors import (
 from sabir.protocols.xmpp.features import capabilities, caps_hash, chat, muc, onboarding, presence
 from sabir.protocols.xmpp.features.anonymous import is_anonymous
 from sabir.protocols.xmpp.features.context import Iq, Place
+from sabir.protocols.xmpp.features.pubsub import service as pubsub
 from sabir.protocols.xmpp.features.pubsub.distant import DistantReaders
 from sabir.protocols.xmpp.features.table import TABLE
 from sabir.protocols.xmpp.federation.visitors import Visitor
@@ -107,6 +108,8 @@ class Arrivals:
                 raise Refused(SERVICE_UNAVAILABLE)
             if to.domain == place.rooms_domain:
                 self._to_rooms(visitor, stanza, to)
+            elif to.domain == place.pubsub_domain:
+                self._to_pubsub(visitor, stanza, to)
             elif stanza.name == b"message":
                 self._message(visitor, stanza, to)
             elif stanza.name == b"presence":
@@ -193,6 +196,12 @@ class Arrivals:
             muc.take_answer(visitor, stanza, to)
         else:
             muc.take_iq(visitor, _request(stanza, to))
+
+    def _to_pubsub(self, visitor: Visitor, stanza: Stanza, to: Jid) -> None:
+        if stanza.name == b"iq" and stanza.type in (b"get", b"set"):
+            pubsub.take_iq(visitor, _request(stanza, to))
+        elif stanza.name == b"message" and stanza.type != b"error":
+            raise Refused(SERVICE_UNAVAILABLE)
 
     # To accounts and the server
 

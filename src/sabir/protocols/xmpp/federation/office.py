@@ -23,7 +23,8 @@ _LOCAL: Final = "localhost"
 def links_of(config: XmppConfig, environment: Environment, log: BoundLogger) -> Links:
     """Return the ways to other servers; nothing goes there before `Office.open`."""
     federation = config.federation
-    ours = frozenset((environment.domain, environment.rooms_domain, *config.components))
+    pubsub = pubsub_domain_of(config, environment) or environment.domain
+    ours = frozenset((environment.domain, environment.rooms_domain, pubsub, *config.components))
     services = environment.services
     return Links(
         federation,
@@ -34,6 +35,12 @@ def links_of(config: XmppConfig, environment: Environment, log: BoundLogger) -> 
         serves=ours.__contains__,
         secrets=config.components,
     )
+
+
+def pubsub_domain_of(config: XmppConfig, environment: Environment) -> str:
+    """Return the address of the pubsub service; empty where a component of others has it."""
+    domain = f"pubsub.{environment.domain}"
+    return "" if domain in config.components else domain
 
 
 def is_enabled(config: XmppConfig, domain: str) -> bool:

@@ -10,6 +10,7 @@ from sabir.protocols.xmpp.errors import (
 )
 from sabir.protocols.xmpp.features import anonymous, chat, muc, outward, ping, presence, push, upload
 from sabir.protocols.xmpp.features.context import Context, Iq
+from sabir.protocols.xmpp.features.pubsub import service as pubsub
 from sabir.protocols.xmpp.features.table import TABLE
 from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, parse_jid_bytes
 from sabir.protocols.xmpp.types import Stanza
@@ -56,8 +57,8 @@ def _presence(context: Context, stanza: Stanza, to: Jid | None) -> None:
         muc.take_presence(context, stanza, to)
     elif to is not None and not context.place.is_ours(to.domain):
         outward.take_presence(context, stanza, to)
-    else:
-        presence.take_presence(context, stanza, to)
+    elif to is None or to.domain == context.place.domain:
+        presence.take_presence(context, stanza, to)  # services of the server have none
 
 
 def _iq(context: Context, stanza: Stanza, to: Jid | None) -> None:
@@ -80,6 +81,8 @@ def _iq(context: Context, stanza: Stanza, to: Jid | None) -> None:
     place = context.place
     if to is not None and to.domain == place.rooms_domain:
         muc.take_iq(context, iq)
+    elif to is not None and to.domain == place.pubsub_domain:
+        pubsub.take_iq(context, iq)
     elif to is not None and to.domain == place.push_domain:
         anonymous.check_own(context.actor)
         push.take_iq(context, iq)

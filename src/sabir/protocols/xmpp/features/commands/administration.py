@@ -30,7 +30,7 @@ Refusing = Callable[[Refusal], None]
 
 def is_operator(context: Context) -> bool:
     """Return whether a client may administer the server (`server.operators`)."""
-    return context.account.name in context.place.operators
+    return context.place.is_operator(context.actor)
 
 
 def show(context: Context, signal: Announced) -> None:

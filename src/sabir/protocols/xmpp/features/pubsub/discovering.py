@@ -8,7 +8,13 @@ from sabir.protocols.xmpp.codec import attribute
 from sabir.protocols.xmpp.errors import SERVICE_UNAVAILABLE, Refused
 from sabir.protocols.xmpp.features.context import Context, Iq
 from sabir.protocols.xmpp.features.pubsub import options
-from sabir.protocols.xmpp.features.pubsub.names import NAMESPACE, address_of, owner_of, readable_node
+from sabir.protocols.xmpp.features.pubsub.names import (
+    NAMESPACE,
+    address_of,
+    is_service,
+    owner_of,
+    readable_node,
+)
 from sabir.protocols.xmpp.features.pubsub.reading import MOST_ITEMS
 
 _SUPPORTED: Final = (
@@ -37,6 +43,7 @@ _SUPPORTED: Final = (
     "persistent-items",
     "publish",
     "publish-options",
+    "publisher-affiliation",
     "purge-nodes",
     "retract-items",
     "retrieve-affiliations",
@@ -51,6 +58,8 @@ FEATURES: Final[tuple[str, ...]] = (
     *(f"{NAMESPACE}#{feature}" for feature in _SUPPORTED),
 )
 """What the nodes of an account can do (XEP-0060 §10)."""
+MOST_NODES: Final = 500
+"""Of the service, in one answer."""
 IDENTITY: Final = "<identity category='pubsub' type='pep'/>"
 
 
@@ -84,6 +93,8 @@ def nodes(context: Context, iq: Iq) -> str:
     readable = [
         node for node in services.pubsub.nodes(owner) if services.pubsub.may_read(node, context.actor)
     ]
+    if is_service(context, owner):
+        return "".join([_node(node, _jid(context, owner)) for node in readable[:MOST_NODES]])
     account = None if owner.account_id is None else services.directory.accounts.get(owner.account_id)
     if not readable and (account is None or not services.presences.shows(account, context.actor)):
         raise Refused(SERVICE_UNAVAILABLE)

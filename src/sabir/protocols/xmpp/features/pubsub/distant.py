@@ -92,6 +92,7 @@ class DistantReaders:
         """Tell those elsewhere who asked for it, and may know; see `Pubsub.outlets`."""
         node = signal.node
         pubsub, accounts = self._place.services.pubsub, self._place.services.accounts
+        local = self._place.pubsub_domain if node.owner is pubsub.service else self._place.domain
         told: set[Jid] = set()
         for reader in list(self._readers.get(node.owner.account_id or 0, {}).values()):
             if node.name in reader.interests and pubsub.may_read(node, reader.actor):
@@ -104,4 +105,4 @@ class DistantReaders:
             jid = parse_jid(key)
             if jid not in told and pubsub.may_read(node, accounts.remote(PROTOCOL, name)):
                 stanza = notifying.message(self._place, replace(signal, wanted=True), key)
-                self._place.abroad.send(self._place.domain, jid.domain, stanza)
+                self._place.abroad.send(local, jid.domain, stanza)

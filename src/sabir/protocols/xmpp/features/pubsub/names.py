@@ -48,7 +48,7 @@ _NAME_TOO_LONG: Final = replace(NOT_ACCEPTABLE, text="The name of a node or an i
 
 
 def owner_of(context: Context, iq: Iq) -> Actor:
-    """Return whose nodes a request is about.
+    """Return whose nodes a request is about: an account's, or those of the service.
 
     Raises:
         Refused: that account does not exist, or has blocked the client's (XEP-0191 §3).
@@ -56,6 +56,9 @@ def owner_of(context: Context, iq: Iq) -> Actor:
     if iq.to is None or iq.to.bare == context.jid.bare:
         return context.actor
     services = context.place.services
+    service = services.pubsub.service
+    if service is not None and iq.to == Jid("", context.place.pubsub_domain):
+        return service
     account = services.accounts.find(iq.to.local)
     if account is None or services.presences.hides(account.actor, context.actor):
         raise Refused(SERVICE_UNAVAILABLE)
@@ -83,6 +86,11 @@ def checked(name: str) -> str:
     if len(name.encode()) > MAX_NAME_BYTES:
         raise Refused(_NAME_TOO_LONG)
     return name
+
+
+def is_service(context: Context, owner: Actor) -> bool:
+    """Return whether `owner` is the pubsub service."""
+    return owner is context.place.services.pubsub.service
 
 
 def known_node(context: Context, owner: Actor, name: str) -> Node:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from sabir.core.model.pubsub import Access, NodeConfig, SendLast
+from sabir.core.model.pubsub import Access, NodeConfig, Publishing, SendLast
 from sabir.protocols.xmpp.errors import BAD_REQUEST, NOT_ACCEPTABLE, Refused, StanzaError
 from sabir.protocols.xmpp.features import forms
 from sabir.protocols.xmpp.features.context import Place
@@ -23,6 +23,11 @@ _ACCESS: Final = {
     Access.PRESENCE: "Who sees your presence may read it",
     Access.ROSTER: "Contacts in some groups may read it",
     Access.WHITELIST: "Nobody but those whom you list may read it",
+}
+_PUBLISHING: Final = {
+    Publishing.PUBLISHERS: "Owners and those whom they list as publishers",
+    Publishing.SUBSCRIBERS: "Subscribers, too",
+    Publishing.OPEN: "Whoever may read it",
 }
 _LAST: Final = {
     SendLast.NEVER: "Never",
@@ -49,6 +54,7 @@ def write(config: NodeConfig, kind: str = "form") -> str:
     fields = [forms.text(name, getattr(config, key), label) for name, (key, label) in _TEXTS.items()]
     fields += [forms.boolean(name, getattr(config, key), label) for name, (key, label) in _BOOLEANS.items()]
     access = [(access.value, label) for access, label in _ACCESS.items()]
+    publishing = [(model.value, label) for model, label in _PUBLISHING.items()]
     last = [(last.value, label) for last, label in _LAST.items()]
     kinds = [("headline", "For who is there"), ("normal", "Like any message")]
     fields += (
@@ -61,7 +67,7 @@ def write(config: NodeConfig, kind: str = "form") -> str:
         forms.choice(
             "pubsub#notification_type", "headline" if config.headline else "normal", "Notifications", kinds
         ),
-        forms.choice("pubsub#publish_model", "publishers", "Who may publish", [("publishers", "You")]),
+        forms.choice("pubsub#publish_model", config.publishing.value, "Who may publish", publishing),
     )
     return forms.write(kind, CONFIG, fields)
 
@@ -117,7 +123,7 @@ def _read_field(name: str, values: list[str], place: Place, changes: dict[str, o
             raise Refused(_bad(name)) from None
     elif name == "pubsub#max_items":
         changes["max_items"] = _max_items(value, place)
-    elif name != "pubsub#publish_model" or value != "publishers":
+    else:
         raise Refused(_bad(name))
 
 
@@ -133,6 +139,7 @@ def _max_items(value: str, place: Place) -> int:
 
 _CHOICES: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
     "pubsub#access_model": ("access", Access),
+    "pubsub#publish_model": ("publishing", Publishing),
     "pubsub#send_last_published_item": ("send_last", SendLast),
     "pubsub#notification_type": ("headline", {"headline": True, "normal": False}.__getitem__),
 }

@@ -46,7 +46,7 @@ def publish(context: Context, iq: Iq, element: Element) -> None:
     told = f"<item{attribute('id', item_id)}/>" if item is not None else ""
     answer = f"<publish{attribute('node', name)}>{told}</publish>"
     answer = f"<pubsub xmlns='{NAMESPACE}'>{answer}</pubsub>"
-    if name == displayed.NODE:
+    if name == displayed.NODE and owner is context.actor:
         run(context, iq, owner, [edit], answer, lambda: displayed.published(context, item_id, payload))
     else:
         run(context, iq, owner, [edit], answer)
@@ -109,8 +109,12 @@ def run(
     edits: Sequence[Edit],
     answer: str = "",
     then: Callable[[], None] | None = None,
+    by: Actor | None = None,
 ) -> None:
-    """Edit nodes of `owner`, and answer when it is durable, or why not; `then` is called after a good answer."""
+    """Edit nodes of `owner`, and answer when it is durable, or why not; `then` is called after a good answer.
+
+    `by` does so, the client's account unless somebody else is named.
+    """
     ticket = context.begin()
 
     def done() -> None:
@@ -120,4 +124,5 @@ def run(
             then()
 
     refused = refused_by(context, iq, ticket, owner, edits[0].name)
-    context.place.services.pubsub.edit(context.actor, owner, edits, done, refused, context.jid.resource)
+    resource = context.jid.resource if owner is context.actor else ""
+    context.place.services.pubsub.edit(by or context.actor, owner, edits, done, refused, resource)
