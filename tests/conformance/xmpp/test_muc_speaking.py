@@ -348,7 +348,7 @@ def test_corrections_replies_reactions_and_retractions_name_their_message(
 
     heard = crone.hear()
     assert [each.get("id") for each in heard] == ["c1", "m", "r1", "x1"]
-    assert [each.get("id") for each in wicca.hear()] == ["c1", "m", "r1", "x1"]
+    assert [each.get("id") for each in wicca.hear()] == ["first", "c1", "m", "r1", "x1"]
     rows = server.services.history.relations([event.seq])
     assert sorted({row.kind for row in rows}) == [2, 3, 4]
     assert sorted([row.key for row in rows if row.kind == 4]) == sorted("👋🐢")
