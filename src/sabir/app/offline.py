@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from sabir import __version__
@@ -17,7 +18,14 @@ from sabir.base.clock import SystemClock
 from sabir.base.ids import EventIds
 from sabir.core.ports import Handle
 from sabir.core.services import Services, assemble
+from sabir.protocols.irc.translate.accept import PROTOCOL as IRC
+from sabir.protocols.irc.translate.content import IrcTranslator
+from sabir.protocols.mqtt.translate.said import PROTOCOL as MQTT
+from sabir.protocols.mqtt.translate.said import MqttTranslator
+from sabir.protocols.xmpp.features.chat import PROTOCOL as XMPP
+from sabir.protocols.xmpp.translate import XmppTranslator
 from sabir.storage import lock
+from sabir.storage.config import StorageConfig
 from sabir.storage.sqlite.store import SqliteStore
 
 _S_PER_MS = 0.001
@@ -52,7 +60,7 @@ def operator(data: Path, settings: Settings) -> Iterator[Callable[[Command], Ans
     """
     with lock.acquire(data) as held, asyncio.Runner() as runner:
         loop = runner.get_loop()
-        store = SqliteStore(held, settings.storage, loop.call_soon_threadsafe)
+        store = SqliteStore(held, _without_search(settings), loop.call_soon_threadsafe)
         try:
             services = _services(store, settings, loop)
             carried_out_by = Operator(services, lambda: Facts(__version__, os.getpid(), 0, (), ()))
@@ -78,17 +86,22 @@ def opened(data: Path, settings: Settings) -> Iterator[tuple[Services, asyncio.R
     """
     with lock.acquire(data) as held, asyncio.Runner() as runner:
         loop = runner.get_loop()
-        store = SqliteStore(held, settings.storage, loop.call_soon_threadsafe)
+        store = SqliteStore(held, _without_search(settings), loop.call_soon_threadsafe)
         try:
             yield _services(store, settings, loop, limited=False), runner
         finally:
             store.close()
 
 
+def _without_search(settings: Settings) -> StorageConfig:
+    """Return how to open the store: what is to be searched is indexed when the server runs."""
+    return replace(settings.storage, search=False)
+
+
 def _services(
     store: SqliteStore, settings: Settings, loop: asyncio.AbstractEventLoop, *, limited: bool = True
 ) -> Services:
-    return assemble(
+    services = assemble(
         store,
         LoopScheduler(loop),
         SystemClock(),
@@ -100,3 +113,7 @@ def _services(
         policy=settings.policy,
         limited=limited,
     )
+    services.contents.register(XMPP, XmppTranslator(services.people))
+    services.contents.register(IRC, IrcTranslator(services.people))
+    services.contents.register(MQTT, MqttTranslator())
+    return services

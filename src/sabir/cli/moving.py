@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from sabir.app import data as data_folder
 from sabir.app import moving
@@ -26,21 +33,34 @@ def export(
 ) -> None:
     """Write all accounts to a file that other servers can import (XEP-0227); the server must not run.
 
-    It has what belongs to each account alone: what checks its password, contacts, cards, settings and what it has
-    published; messages are in `sabir backup`. Keep the file as safe as passwords. For example:
+    It has what belongs to each account: what checks its password, contacts, cards, settings, what it has published
+    and its messages; rooms are in `sabir backup`. Keep the file as safe as passwords. For example:
 
         sabir export accounts.xml
     """
     settings = read_settings(data, config, set_)
+    bar = Progress(
+        TextColumn("Exporting"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+    )
     try:
-        count = moving.export(data, settings, file)
+        with bar:
+            task = bar.add_task("", total=None)
+            count = moving.export(
+                data, settings, file, lambda done, total: bar.update(task, completed=done, total=total)
+            )
     except Locked:
         refuse(f"A server runs on {data}: stop it first.")
     except FileExistsError:
         refuse(f"{file} exists already: choose another name.")
     except OSError as error:
         refuse(f"{file} cannot be written: {error}.")
-    out.print(f"{file}: {count} accounts.", markup=False)
+    out.print(f"{file}: {_counted(count, 'account')}.", markup=False)
 
 
 def import_(
@@ -55,7 +75,7 @@ def import_(
     config: Config = None,
     set_: Set = None,
 ) -> None:
-    """Make the accounts of another server's export (XEP-0227); the server must not run.
+    """Make the accounts of another server's export (XEP-0227), with their messages; the server must not run.
 
     Prosody, ejabberd and others write such files. Accounts that exist are left as they are and told. With --host,
     addresses of that domain become addresses of this server. For example:
@@ -64,23 +84,26 @@ def import_(
     """
     settings = read_settings(data, config, set_)
     bar = Progress(
-        TextColumn("Importing"),
+        TextColumn("{task.description}"),
         BarColumn(),
-        DownloadColumn(),
+        TaskProgressColumn(),
         TimeRemainingColumn(),
         console=err,
         transient=True,
+        disable=not err.is_terminal,
     )
     try:
         data_folder.prepare(data)
         with bar:
-            task = bar.add_task("", total=2 * sum(file.stat().st_size for file in files))
+            task = bar.add_task("Reading", total=2 * sum(file.stat().st_size for file in files))
+            messages = bar.add_task("Messages", total=None, visible=False)
             moved = moving.import_(
                 data,
                 settings,
                 files,
                 (host or settings.server.domain).lower(),
                 lambda size: bar.advance(task, size),
+                lambda done, total: bar.update(messages, completed=done, total=total, visible=True),
             )
     except Locked:
         refuse(f"A server runs on {data}: stop it first.")
@@ -88,7 +111,8 @@ def import_(
         refuse(f"{error}.")
     except OSError as error:
         refuse(f"The export cannot be read: {error}.")
-    out.print(f"Imported {moved.accounts} accounts.", markup=False)
+    said = f" and {_counted(moved.messages, 'message')}" if moved.messages else ""
+    out.print(f"Imported {_counted(moved.accounts, 'account')}{said}.", markup=False)
     for other, count in moved.hosts.items():
         err.print(f"Left out: {count} of {other}; --host {other} imports them.", markup=False)
     for text in moved.reports[:MOST_TOLD]:
@@ -97,3 +121,7 @@ def import_(
         err.print(f"and {len(moved.reports) - MOST_TOLD} more.", markup=False)
     if not moved.accounts:
         raise typer.Exit(1)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

@@ -97,6 +97,15 @@ log_generations: Final = sa.Table(
 erasures: Final = sa.Table("erasures", metadata, _number("seq", key=True), _blob("event_id"), **_STRICT)
 """Entries whose body was erased here; told to a restored backup that still has them."""
 
+log_imports: Final = sa.Table(
+    "log_imports",
+    metadata,
+    _number("first_seq", key=True),
+    _number("last_seq"),
+    **_STRICT,
+)
+"""Stretches of the log that came with an import: in each, and between them, times and ids ascend."""
+
 # The index of the log, written behind it in sorted runs. A run that `index_runs` does not list is not there.
 
 index_runs: Final = sa.Table(

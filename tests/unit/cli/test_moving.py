@@ -91,11 +91,14 @@ def test_people_from_prosody_log_in_with_their_password_and_find_what_is_theirs(
 def test_people_from_ejabberd_log_in_with_their_password_and_find_what_is_theirs(tmp_path: Path) -> None:
     result = sabir("import", VECTORS / "ejabberd.xml", "--data", tmp_path)
 
-    assert (result.exit_code, result.stdout) == (0, "Imported 2 accounts.\n")
-    assert "juliet: not imported: 1 offline messages" in result.stderr
+    assert (result.exit_code, result.stdout) == (0, "Imported 2 accounts and 1 message.\n")
     server = XmppServer(tmp_path)
     romeo = log_in(server, "romeo")
-    log_in(server, "juliet")
+    juliet = log_in(server, "juliet")
+    juliet.say("<presence/>")
+    (waited,) = [each for each in juliet.hear() if each.name == "message"]
+    assert (waited.get("from"), waited.child_text("body")) == ("romeo@localhost/desk", "Wherefore?")
+    assert [each.get("from") for each in waited.find_all("delay", "urn:xmpp:delay")] == ["localhost"]
     assert roster(romeo) == MONTAGUES
     assert blocked(romeo) == ["tybalt@localhost"]
     card = romeo.ask("<vCard xmlns='vcard-temp'/>").elements()[0]
@@ -214,7 +217,7 @@ def test_an_account_that_exists_is_left_as_it_is(tmp_path: Path) -> None:
 
     result = sabir("import", file, "--data", data)
 
-    assert result.stdout == "Imported 1 accounts.\n"
+    assert result.stdout == "Imported 1 account.\n"
     assert f"{file}:3: ada: account exists" in result.stderr
     server = XmppServer(data)
     ada = log_in(server, "ada", "SCRAM-SHA-256")
@@ -239,7 +242,7 @@ def test_what_is_not_known_is_passed_over_and_told(tmp_path: Path) -> None:
 
     assert result.stdout == "Imported 2 accounts.\n"
     assert "ada: not imported: 1 y (u:y)" in result.stderr
-    assert "ada: not imported: 2 archived messages" in result.stderr
+    assert "ada: not imported: 2 messages without a time" in result.stderr
     assert "bob: it cannot log in until `sabir user passwd`" in result.stderr
     assert "not a name: name not valid" in result.stderr
     assert names(tmp_path / "data") == ["ada", "bob"]
@@ -339,7 +342,7 @@ def test_an_account_may_be_in_several_files_and_its_own_xml_is_left_alone(tmp_pa
 
     result = sabir("import", main, "--data", tmp_path / "data")
 
-    assert result.stdout == "Imported 1 accounts.\n", result.stderr
+    assert result.stdout == "Imported 1 account.\n", result.stderr
     server = XmppServer(tmp_path / "data")
     ada = log_in(server, "ada", "PLAIN")
     assert ada.ask("<vCard xmlns='vcard-temp'/>").elements()[0].child_text("FN") == "Ada"

@@ -1,4 +1,4 @@
-"""The cache of the latest entries in `sabir.core.services.messaging`."""
+"""The cache of the latest entries in `sabir.core.services.relating`."""
 
 from sabir.core.model.event import Event
 from sabir.core.services import relating

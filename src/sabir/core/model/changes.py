@@ -358,6 +358,13 @@ class ReportRow(Change):
     messages: bytes
 
 
+class ImportRow(Change):
+    """log_imports; key: first_seq. Entries from elsewhere, with the times and ids that they had there."""
+
+    first_seq: int
+    last_seq: int
+
+
 class EraseBody(Change):
     """Not a row: delete the bodies and renderings of these log numbers in the same transaction."""
 

@@ -47,6 +47,8 @@ SILENT: Final = 16
 """Stored, but not shown live to readers of other protocols (a reaction without a fallback, a state
 change).
 """
+IMPORTED: Final = 64
+"""It was said on another server, and came with an import: nobody missed it here."""
 
 MORE: Final = 64
 """The next entry is of the same set of reactions and has the same native form: who shows that waits for it."""

@@ -17,6 +17,7 @@ from sabir.core.policy import PolicyConfig
 from sabir.core.ports import Clock, EventIdSource, LogStore, QueueRows, Scheduler, Verifiers
 from sabir.core.services.accounts import Accounts
 from sabir.core.services.appearance import Appearance
+from sabir.core.services.backfill import Backfill
 from sabir.core.services.blocklists import BlockLists
 from sabir.core.services.contents import Contents
 from sabir.core.services.devices import Devices
@@ -83,6 +84,8 @@ class Services:
     tokens: Tokens
     search: Search
     vouchers: Vouchers
+    backfill: Callable[[], Backfill]
+    """Begins an import of what was said elsewhere."""
 
 
 def _keep(keys: Sequence[str]) -> None:
@@ -175,4 +178,5 @@ def assemble(
         tokens=tokens,
         search=Search(log, directory, store, contents, history, scheduler, clock, searches),
         vouchers=Vouchers(log, directory, accounts, roster, clock, randomness, policy, snapshot.vouchers),
+        backfill=lambda: Backfill(log, store, relating, ids),
     )

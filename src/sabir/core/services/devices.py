@@ -12,7 +12,7 @@ from sabir.core.log import Log, Operation
 from sabir.core.model.actor import Account, AccountState
 from sabir.core.model.changes import DataRow
 from sabir.core.model.conversation import Conversation
-from sabir.core.model.event import Event, Kind
+from sabir.core.model.event import IMPORTED, Event, Kind
 from sabir.core.model.signals import Announced
 from sabir.core.ports import LogStore, Page, PageQuery, Scheduler, Session
 
@@ -74,7 +74,8 @@ class _Missed:
             return
         # Beyond: committed, but its live delivery is still to come.
         events = [event for event in page.events if event.seq <= delivery.head_seq]
-        self._show(page, [event for event in events if event.seq <= self._old_seq])
+        missed = [event for event in events if event.seq <= self._old_seq and not event.flags & IMPORTED]
+        self._show(page, missed)
         for event in events:
             conversation = self._devices.conversation_of(event)
             if event.seq > self._old_seq and conversation is not None:

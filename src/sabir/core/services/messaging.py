@@ -273,7 +273,7 @@ class Messaging:
         if conversation.peer is not None and self._peers.is_full(conversation.peer):
             return Refusal.TOO_MANY
         if not conversation.stored:
-            _store(log, conversation)
+            store_conversation(log, conversation)
         nick = actor.name
         if conversation.is_room:
             attendee = conversation.attendees[actor.id]
@@ -368,7 +368,7 @@ def _refused(session: Session, refusal: Refusal, token: object) -> Operation:
     return Operation(lambda _: refusal, _nothing, lambda why: session.refused(why, token))
 
 
-def _store(log: Log, conversation: Conversation) -> None:
+def store_conversation(log: Log, conversation: Conversation) -> None:
     """Store a conversation with its first entry."""
     if conversation.peer is not None:
         log.introduce(conversation.peer.id)

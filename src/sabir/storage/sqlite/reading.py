@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -19,7 +19,16 @@ from sabir.storage import schema
 from sabir.storage.sqlite import pages, runs
 from sabir.storage.sqlite.rows import event_at, events_listed
 from sabir.storage.sqlite.segment import Segment
-from sabir.storage.sqlite.statements import RELATIONS, in_list, listed, text_of
+from sabir.storage.sqlite.statements import IMPORTS, RELATIONS, in_list, listed, text_of
+
+
+class Stretch(NamedTuple):
+    """Log numbers from `first` to before `end` in which times and ids ascend."""
+
+    first: int
+    end: int
+    imported: bool
+
 
 _HEAD: Final = text_of(
     sa.select(schema.log_head.c.seq).where(schema.log_head.c.shard == sa.literal_column("0"))
@@ -47,6 +56,7 @@ _IS_NATIVE: Final = text_of(
         _events.protocol == sa.bindparam("protocol"),
     )
 )
+_IMPORTS: Final = IMPORTS.select(order=[schema.log_imports.c.first_seq])
 _RELATIONS: Final = RELATIONS.select(
     in_list(schema.relations.c.target_seq, "seqs"), order=[schema.relations.c.seq]
 )
@@ -70,27 +80,54 @@ def head_seq(connection: sqlite3.Connection) -> int:
 
 def find_event(connection: sqlite3.Connection, event_id: bytes) -> Event | None:
     """Return the event with that id. Ids ascend with the log, so this bisects it: no index, about 30 probes."""
-    seq, found = _first_from(connection, _ID_FROM, event_id)
-    return event_at(connection, seq) if found == event_id else None
+    for stretch in _stretches(connection):
+        seq, found = _first_from(connection, _ID_FROM, event_id, stretch)
+        if found == event_id:
+            return event_at(connection, seq)
+    return None
 
 
 def first_at(connection: sqlite3.Connection, at_ms: int) -> int:
-    """Return the log number of the first event at or after a time, or the number after the head."""
-    return _first_from(connection, _TIME_FROM, at_ms)[0]
+    """Return the log number of the first event that happened here at or after a time, or the number after the head."""
+    for stretch in _stretches(connection):
+        if not stretch.imported:
+            seq = _first_from(connection, _TIME_FROM, at_ms, stretch)[0]
+            if seq < stretch.end:
+                return seq
+    return head_seq(connection) + 1
 
 
-def _first_from(connection: sqlite3.Connection, probe: str, wanted: object) -> tuple[int, object]:
-    """Bisect for the first event whose value (in the statement `probe`) is not below `wanted`."""
-    low, high = 1, head_seq(connection) + 1
+def _stretches(connection: sqlite3.Connection) -> list[Stretch]:
+    """Return the stretches of which the log is made: imports, and what happened here before and after each."""
+    found: list[Stretch] = []
+    first, end = 1, head_seq(connection) + 1
+    for row in IMPORTS.rows(connection, _IMPORTS):
+        if first < row.first_seq:
+            found.append(Stretch(first, row.first_seq, imported=False))
+        found.append(Stretch(row.first_seq, row.last_seq + 1, imported=True))
+        first = row.last_seq + 1
+    if first < end:
+        found.append(Stretch(first, end, imported=False))
+    return found
+
+
+def _first_from(
+    connection: sqlite3.Connection, probe: str, wanted: object, stretch: Stretch
+) -> tuple[int, object]:
+    """Bisect for the first event of a stretch whose value (in the statement `probe`) is not below `wanted`.
+
+    Returns its log number and value, or the end of the stretch and None.
+    """
+    low, high = stretch.first, stretch.end
     while low < high:
         middle = (low + high) // 2
         row = connection.execute(probe, (middle,)).fetchone()
-        if row is None or row[1] >= wanted:
+        if row is None or row[0] >= stretch.end or row[1] >= wanted:
             high = middle
         else:
             low = row[0] + 1
     row = connection.execute(probe, (low,)).fetchone()
-    return (low, None) if row is None else (row[0], row[1])
+    return (stretch.end, None) if row is None or row[0] >= stretch.end else (row[0], row[1])
 
 
 def find_native(
@@ -145,23 +182,52 @@ def page(connection: sqlite3.Connection, segments: Sequence[Segment], query: Pag
         connection.execute("COMMIT")
 
 
-def bounds(connection: sqlite3.Connection, query: PageQuery) -> tuple[int, int]:
-    """Return the log numbers between which the entries are that a query is about, both exclusive."""
+def bounds(connection: sqlite3.Connection, query: PageQuery) -> list[tuple[int, int]]:
+    """Return log numbers between which the entries are that a query is about, both exclusive, in ascending order.
+
+    One range, unless a time is asked for and the log has imports: their times do not go on from what is before them.
+    """
     after, before = query.after_seq, head_seq(connection) + 1
     if query.before_seq:
         before = min(before, query.before_seq)
-    if query.start_ms:
-        after = max(after, first_at(connection, query.start_ms) - 1)
-    if query.end_ms:
-        before = min(before, first_at(connection, query.end_ms + 1))
-    return after, before
+    if not query.start_ms and not query.end_ms:
+        return [(after, before)]
+    found: list[tuple[int, int]] = []
+    for stretch in _stretches(connection):
+        start, end = stretch.first, stretch.end
+        if query.start_ms:
+            start = _first_from(connection, _TIME_FROM, query.start_ms, stretch)[0]
+        if query.end_ms:
+            end = _first_from(connection, _TIME_FROM, query.end_ms + 1, stretch)[0]
+        start, end = max(start - 1, after), min(end, before)
+        if start + 1 < end:
+            found.append((start, end))
+    return found
 
 
 def _seqs(connection: sqlite3.Connection, segments: Sequence[Segment], query: PageQuery) -> list[int]:
     """Return log numbers in the direction of reading, one more than the page holds if there are more."""
-    after, before = bounds(connection, query)
-    wanted = pages.Range(after, before, sum(1 << kind for kind in query.kinds), query.from_position)
     limit, newest = query.limit + 1, query.newest
+    found: list[int] = []
+    ranges = bounds(connection, query)
+    for after, before in reversed(ranges) if newest else ranges:
+        found += _seqs_between(connection, segments, query, after, before, limit - len(found))
+        if len(found) >= limit:
+            break
+    return found
+
+
+def _seqs_between(
+    connection: sqlite3.Connection,
+    segments: Sequence[Segment],
+    query: PageQuery,
+    after: int,
+    before: int,
+    limit: int,
+) -> list[int]:
+    """Return at most `limit` log numbers between two, in the direction of reading."""
+    newest = query.newest
+    wanted = pages.Range(after, before, sum(1 << kind for kind in query.kinds), query.from_position)
     indexed = runs.all_runs(connection)
     end = indexed[-1].last_seq if indexed else 0
     parts: list[runs.Run | Segment] = [*indexed, *(part for part in segments if part.first_seq > end)]

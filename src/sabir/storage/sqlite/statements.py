@@ -254,6 +254,7 @@ SUBSCRIBERS: Final = Stored(changes.SubscriberRow, schema.pubsub_subscribers)
 REPORTS: Final = Stored(changes.ReportRow, schema.reports)
 PUSHES: Final = Stored(changes.PushRow, schema.pushes)
 MEDIA: Final = Stored(changes.MediaRow, schema.media)
+IMPORTS: Final = Stored(changes.ImportRow, schema.log_imports)
 
 MQTT_SESSIONS: Final = Stored(changes.MqttSessionRow, schema.mqtt_sessions)
 MQTT_FILTERS: Final = Stored(changes.MqttFilterRow, schema.mqtt_filters)
@@ -301,6 +302,7 @@ STORED: Final[dict[type[changes.Change], Put]] = {
             PUSHES,
             VOUCHERS,
             MEDIA,
+            IMPORTS,
         )
     },
 }

@@ -188,8 +188,13 @@ class Texts:
             return Page([], True)
         self._events.execute("BEGIN")
         try:
-            after, before = reading.bounds(self._events, query)
-            seqs = self._seqs(_question(words, query), after, before, query)
+            ranges = reading.bounds(self._events, query)
+            question = _question(words, query)
+            seqs: list[int] = []
+            for after, before in reversed(ranges) if query.newest else ranges:
+                seqs += self._seqs(question, after, before, query)
+                if len(seqs) > query.limit:
+                    break
             complete = len(seqs) <= query.limit
             events = events_listed(self._events, seqs[: query.limit])
             page = Page(events, complete)

@@ -19,7 +19,7 @@ from sabir.protocols.xmpp.accept import Accepted
 from sabir.protocols.xmpp.codec import attribute, child_element
 from sabir.protocols.xmpp.errors import SERVICE_UNAVAILABLE, stanza_error_for
 from sabir.protocols.xmpp.features import invitations
-from sabir.protocols.xmpp.features.context import Context, Place, Ticket
+from sabir.protocols.xmpp.features.context import Context, Names, Place, Ticket
 from sabir.protocols.xmpp.features.foreign import foreign
 from sabir.protocols.xmpp.features.pubsub import displayed
 from sabir.protocols.xmpp.features.stamps import delay, stanza_id
@@ -305,7 +305,7 @@ def offer_missed(context: Context) -> None:
     devices.show_missed(context.session, MISSED_PAGE, show)
 
 
-def native_of(place: Place, conversation: Conversation, event: Event) -> bytes:
+def native_of(place: Names, conversation: Conversation, event: Event) -> bytes:
     """Return what follows `<message` of an entry of a direct conversation, whatever protocol it came by.
 
     It has no `to`. Empty where XMPP has nothing to show.
@@ -320,7 +320,7 @@ def native_of(place: Place, conversation: Conversation, event: Event) -> bytes:
     return known
 
 
-def _translated(place: Place, conversation: Conversation, event: Event) -> bytes:
+def _translated(place: Names, conversation: Conversation, event: Event) -> bytes:
     author = place.services.directory.actor(event.actor_id)
     rendered = foreign(place, conversation, event)
     start = (

@@ -81,6 +81,25 @@ class Capabilities(Protocol):
         """Note that a client is gone."""
 
 
+class Names(Protocol):
+    """What is needed of a place to name people."""
+
+    @property
+    def services(self) -> Services:
+        """See `Place`."""
+
+    @property
+    def domain(self) -> str:
+        """See `Place`."""
+
+    @property
+    def rooms_domain(self) -> str:
+        """See `Place`."""
+
+    def address_of(self, actor: Actor) -> str:
+        """Return the bare address of somebody, here or elsewhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where this server is; the same for all of its clients."""

@@ -7,11 +7,11 @@ from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import ENCRYPTED, Event, Kind
 from sabir.core.model.plain import plain_text
 from sabir.core.services import Services
-from sabir.protocols.xmpp.features.context import Place
+from sabir.protocols.xmpp.features.context import Names
 from sabir.protocols.xmpp.translate import Mentioned, Rendered, Target, origin_of_native, render, stanza_id_of
 
 
-def foreign(place: Place, conversation: Conversation, event: Event) -> Rendered:
+def foreign(place: Names, conversation: Conversation, event: Event) -> Rendered:
     """Return the children of the message that shows `event`, which arrived by another protocol."""
     services = place.services
     target = target_of(place, conversation, event)
@@ -33,7 +33,7 @@ def _threaded(services: Services, event: Event, content: Content) -> Content:
     return msgspec.structs.replace(content, topic_id=thread) if thread else content
 
 
-def _mentioned(place: Place, conversation: Conversation, uri: str) -> Mentioned | None:
+def _mentioned(place: Names, conversation: Conversation, uri: str) -> Mentioned | None:
     """Return somebody whom a message mentions, as readers of the conversation know them."""
     services = place.services
     actor = services.people.of_uri(conversation, uri)
@@ -48,7 +48,7 @@ def _mentioned(place: Place, conversation: Conversation, uri: str) -> Mentioned 
     return Mentioned(nick, services.rooms.occupant_id(conversation, actor), address)
 
 
-def target_of(place: Place, conversation: Conversation, event: Event) -> Target | None:
+def target_of(place: Names, conversation: Conversation, event: Event) -> Target | None:
     """Return what an event is about, as clients of XMPP know it."""
     services = place.services
     target = services.history.at(event.target_seq) if event.target_seq else None
@@ -78,7 +78,7 @@ def message_id_of(event: Event) -> str:
     return own or stanza_id_of(event.event_id)
 
 
-def _author(place: Place, conversation: Conversation, event: Event) -> str:
+def _author(place: Names, conversation: Conversation, event: Event) -> str:
     if conversation.is_room:
         return f"{conversation.name}@{place.rooms_domain}/{event.nick}"
     return place.address_of(place.services.directory.actor(event.actor_id))

@@ -133,7 +133,7 @@ class Archive:
 
     def send(self, page: Page) -> None:
         """Send a page of results, then the answer that ends it (XEP-0313 §4.2)."""
-        events = _without_repeats(page.events)
+        events = without_repeats(page.events)
         results = [self._result(event, page) for event in events]
         kept = _fitting([len(result) for result in results], newest=self._query.page.is_backward)
         complete = page.complete and len(kept) == len(results)
@@ -305,7 +305,7 @@ def single(history: History, events: Iterable[Event]) -> Page:
     return page
 
 
-def _without_repeats(events: Sequence[Event]) -> list[Event]:
+def without_repeats(events: Sequence[Event]) -> list[Event]:
     """Leave out all but the last entry of those that one set of reactions became: they have one stanza."""
     kept: list[Event] = []
     for event in events:

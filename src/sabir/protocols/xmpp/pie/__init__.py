@@ -1,5 +1,5 @@
 """Moving accounts between servers: the portable import and export format (XEP-0227).
 
 `person` is one account as the format knows it, `reading` and `writing` are the format, `arriving` and `leaving` bring
-accounts into the core and out of it. Archives are not imported: the log has no entries from before its time.
+accounts into the core and out of it, `archives` what they said.
 """

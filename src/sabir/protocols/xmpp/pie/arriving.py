@@ -146,13 +146,17 @@ class Arrivals:
                 return account.actor
         return accounts.remote(PROTOCOL, str(jid))
 
-    def _ours(self, address: str) -> Jid | None:
-        """Return a bare address, at our domain if it was at that of the export."""
+    def ours(self, address: str) -> Jid | None:
+        """Return an address, at our domain if it was at that of the export; None if it is none."""
         try:
-            jid = parse_jid(address).bare
+            jid = parse_jid(address)
         except JidSyntaxError:
             return None
-        return Jid(jid.local, self._services.domain, "") if jid.domain == self._host else jid
+        return Jid(jid.local, self._services.domain, jid.resource) if jid.domain == self._host else jid
+
+    def _ours(self, address: str) -> Jid | None:
+        jid = self.ours(address)
+        return None if jid is None else jid.bare
 
     def _blocked(self, address: str) -> str:
         jid = self._ours(address)

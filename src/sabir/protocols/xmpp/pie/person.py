@@ -1,5 +1,6 @@
 """One account, as the format knows it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sabir.wire.sasl.types import ScramVerifier
@@ -7,6 +8,10 @@ from sabir.wire.sasl.types import ScramVerifier
 NAMESPACE = "urn:xmpp:pie:0"
 SCRAM = "urn:xmpp:pie:0#scram"
 ROSTER = "jabber:iq:roster"
+ARCHIVE = "urn:xmpp:pie:0#mam"
+MAM = "urn:xmpp:mam:2"
+FORWARD = "urn:xmpp:forward:0"
+DELAY = "urn:xmpp:delay"
 PRIVATE = "jabber:iq:private"
 PRIVACY = "jabber:iq:privacy"
 BLOCKING = "urn:xmpp:blocking"
@@ -56,6 +61,8 @@ class Person:
     blocked: list[str] = field(default_factory=list)
     shelves: dict[str, Shelf] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
+    archive: Iterable[bytes] = ()
+    """What was said, oldest first, each a `result` of XEP-0313; only of somebody who leaves."""
 
     def leave_out(self, what: str) -> None:
         """Count something that is not imported."""

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from xml.parsers import expat
 
 from sabir.protocols.xmpp.pie.person import (
+    ARCHIVE,
     BLOCKING,
     CLIENT,
     NAMESPACE,
@@ -41,11 +42,8 @@ MAX_NESTING: Final = 3
 """Files included by files: hosts, and their accounts."""
 READ_BYTES: Final = 65_536
 
-_PASSED_OVER: Final = {
-    ("offline-messages", NAMESPACE): "offline messages",
-    ("archive", "urn:xmpp:pie:0#mam"): "archived messages",
-}
-"""Children of an account whose children are counted, not kept."""
+_ARCHIVES: Final = (("offline-messages", NAMESPACE), ("archive", ARCHIVE))
+"""Children of an account whose children are handed over one by one."""
 
 
 class PieError(Exception):
@@ -64,10 +62,24 @@ class Source(NamedTuple):
 
 
 class Reader:
-    """Reads an export of one file or more. `advance` is told of the bytes that were read."""
+    """Reads an export of one file or more."""
 
-    def __init__(self, paths: Iterable[Path], advance: Callable[[int], object] = lambda size: None) -> None:
+    def __init__(
+        self,
+        paths: Iterable[Path],
+        advance: Callable[[int], object] = lambda size: None,
+        take: Callable[[Person, Element], None] | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            paths: the files.
+            advance: told of the bytes that were read.
+            take: takes what was said (`result` or `message`), of an account of which only the name is known then;
+                without it that is passed over.
+        """
         self._advance: Final = advance
+        self.take: Final = take
         self._sources: Final = deque([Source(path, path.resolve().parent, "", 0) for path in paths])
         self._included = 0
 
@@ -119,7 +131,9 @@ class _File:
         """The open elements above accounts."""
         self._skipped = 0
         """Depth within something that is not kept."""
-        self._counted = ""
+        self._in_archive = False
+        self._said_at = 0
+        """Where the current child of an archive begins."""
         parser = self._parser = expat.ParserCreate(namespace_separator="\n")
         parser.buffer_text = True
         parser.StartElementHandler = self._start
@@ -134,8 +148,10 @@ class _File:
             with self._path.open("rb") as file:
                 while chunk := file.read(READ_BYTES):
                     self._parser.Parse(chunk, False)
-                    if self._person is not None and (
-                        self._parser.CurrentByteIndex - self._person_at > MAX_PERSON_BYTES
+                    if (
+                        self._person is not None
+                        and not self._skipped
+                        and (self._parser.CurrentByteIndex - self._person_at > MAX_PERSON_BYTES)
                     ):
                         raise ValueError(f"an account of more than {MAX_PERSON_BYTES} bytes")
                     yield len(chunk)
@@ -166,8 +182,6 @@ class _File:
         namespace, _, name = full.rpartition("\n")
         if self._skipped:
             self._skipped += 1
-            if self._skipped == 2 and self._counted and self._person is not None:
-                self._person.leave_out(self._counted)
         elif self._person is not None:
             self._start_within(namespace, name, attributes)
         elif namespace == INCLUDE and name == "include":
@@ -202,10 +216,13 @@ class _File:
     def _start_within(self, namespace: str, name: str, attributes: dict[str, str]) -> None:
         person = self._person
         assert person is not None
-        if not self._stack:
-            if (name, namespace) in _PASSED_OVER:
-                self._counted = _PASSED_OVER[name, namespace]
-                self._skipped = 1
+        if not self._stack and not self._in_archive:
+            if (name, namespace) in _ARCHIVES:
+                self._said_at = self._parser.CurrentByteIndex
+                if self._reader.take is None:
+                    self._skipped = 1
+                else:
+                    self._in_archive = True
                 return
             if (name, namespace) == ("include", INCLUDE):
                 self._include_within(attributes.get("href", ""))
@@ -231,20 +248,38 @@ class _File:
         if self._skipped:
             self._skipped -= 1
             if not self._skipped:
-                self._counted = ""
+                self._forget_since(self._said_at)
         elif self._stack:
             element = self._stack.pop()
             if not self._stack and self._person is not None:
-                _take(self._person, element)
+                self._take_child(self._person, element)
+        elif self._in_archive:
+            self._in_archive = False
         elif self._person is not None:
             self._done.append(self._person)
             self._person = None
         elif self._structure:
             self._structure.pop()
 
+    def _take_child(self, person: Person, element: Element) -> None:
+        if not self._in_archive or self._reader.take is None:
+            _take(person, element)
+            return
+        self._reader.take(person, element)
+        self._forget_since(self._said_at)
+
+    def _forget_since(self, at: int) -> None:
+        """Do not count what began there towards what is held of an account."""
+        self._person_at += self._parser.CurrentByteIndex - at
+        self._said_at = self._parser.CurrentByteIndex
+
     def _text(self, text: str) -> None:
         if self._stack and not self._skipped:
-            self._stack[-1].children.append(text)
+            children = self._stack[-1].children
+            if children and isinstance(children[-1], str):
+                children[-1] += text  # the parser ends a text where a piece of the file ends
+            else:
+                children.append(text)
 
 
 def _named(key: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from sabir.protocols.xmpp.codec import attribute
 from sabir.protocols.xmpp.pie.person import (
+    ARCHIVE,
     BLOCKING,
     NAMESPACE,
     OWNER,
@@ -27,11 +28,11 @@ def document(host: str, persons: Iterable[Person]) -> Iterator[str]:
     """Yield an export of one host, account by account."""
     yield f"<?xml version='1.0' encoding='UTF-8'?>\n<server-data xmlns='{NAMESPACE}'>\n<host{attribute('jid', host)}>\n"
     for person in persons:
-        yield _user(person)
+        yield from _user(person)
     yield "</host>\n</server-data>\n"
 
 
-def _user(person: Person) -> str:
+def _user(person: Person) -> Iterator[str]:
     parts = [f"<user{attribute('name', person.name)}>\n"]
     parts += [_credentials(verifier) for verifier in person.verifiers]
     if person.entries:
@@ -49,8 +50,14 @@ def _user(person: Person) -> str:
         shelves = person.shelves.values()
         parts.append(f"<pubsub xmlns='{OWNER}'>{''.join(map(_configure, shelves))}</pubsub>\n")
         parts.append(f"<pubsub xmlns='{PUBSUB}'>{''.join(map(_items, shelves))}</pubsub>\n")
-    parts.append("</user>\n")
-    return "".join(parts)
+    yield "".join(parts)
+    opened = False
+    for result in person.archive:
+        if not opened:
+            opened = True
+            yield f"<archive xmlns='{ARCHIVE}'>\n"
+        yield result.decode() + "\n"
+    yield "</archive>\n</user>\n" if opened else "</user>\n"
 
 
 def _credentials(verifier: ScramVerifier) -> str:
