@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-VERSION: Final = "0009"
+VERSION: Final = "0010"
 """The migration that makes these tables."""
 
 metadata: Final = sa.MetaData()
