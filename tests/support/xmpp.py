@@ -163,6 +163,8 @@ class XmppServer:
         self.loop = self.opened.loop
         self.numbers = itertools.count(1)
         self._peers: list[Peer] = []
+        self.discarded: list[str] = []
+        """Keys of files whose bytes were deleted."""
         random = itertools.count(1)
         self.services = assemble(
             self.opened.store,
@@ -175,6 +177,7 @@ class XmppServer:
             domain=domain,
             policy=policy or PolicyConfig(),
             limited=False,
+            discard=self.discarded.extend,
         )
         environment = Environment(
             services=self.services,

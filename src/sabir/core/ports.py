@@ -405,6 +405,10 @@ class LogStore(Protocol):
         """Return files that came before a time, the oldest first."""
         ...
 
+    def media_erased(self, limit: int) -> list[MediaRow]:
+        """Return files whose bytes are to be deleted: all that their owner said of them was erased."""
+        ...
+
     def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:
         """Return (conversation id, last seq) of the account's direct conversations, latest first."""
         ...

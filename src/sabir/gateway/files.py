@@ -3,7 +3,9 @@
 from typing import Final
 from urllib.parse import quote
 
-PATH: Final = "/upload/{token}/{name}"
+from sabir.core.services.media import FOLDER
+
+PATH: Final = f"{FOLDER}{{token}}/{{name}}"
 
 
 def path_of(token: str, name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-VERSION: Final = "0010"
+VERSION: Final = "0011"
 """The migration that makes these tables."""
 
 metadata: Final = sa.MetaData()
@@ -496,3 +496,10 @@ media: Final = sa.Table(
 sa.Index("media_actor", media.c.actor_id)
 sa.Index("media_at", media.c.at_ms)
 sa.Index("media_sha256", media.c.sha256)
+sa.Index("media_state", media.c.state)
+
+media_refs: Final = sa.Table(
+    "media_refs", metadata, _number("media_id", key=True), _number("seq", key=True), **_CLUSTERED
+)
+"""Which entries name a file; gone with their bodies."""
+sa.Index("media_refs_seq", media_refs.c.seq)

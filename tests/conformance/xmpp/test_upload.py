@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from tests.support.xmpp import Peer, XmppServer, server_in
 
-from sabir.core.services.media import MediaConfig
+from sabir.core.errors import Refusal
+from sabir.core.services.media import MediaConfig, Slot
+from sabir.gateway.files import path_of
 from sabir.wire.xml import Element
 
 UPLOAD = "urn:xmpp:http:upload:0"
@@ -20,7 +22,7 @@ SERVICE = "upload.localhost"
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[XmppServer]:
-    yield from server_in(tmp_path, "romeo")
+    yield from server_in(tmp_path, "romeo", "juliet")
 
 
 def request(peer: Peer, **attributes: str) -> Element:
@@ -134,3 +136,39 @@ def test_the_service_does_nothing_else(server: XmppServer, payload: str) -> None
 
     assert condition(romeo.ask(payload, to=SERVICE)) == ("cancel", ["service-unavailable"])
     assert condition(romeo.ask(payload, type="set", to=SERVICE)) == ("cancel", ["service-unavailable"])
+
+
+def test_a_file_goes_when_its_owner_takes_back_the_last_message_about_it(server: XmppServer) -> None:
+    romeo, juliet = server.log_in("romeo"), server.log_in("juliet")
+    media, account = server.services.media, server.services.accounts.find("romeo")
+    assert account is not None
+    slot = media.ask(account, "a.jpg", 3, "image/jpeg")
+    assert isinstance(slot, Slot)
+    media.keep(slot, bytes(32), lambda: None, _fail)
+    server.settle()
+    address = f"https://localhost{path_of(slot.token, 'a.jpg')}"
+
+    def say(peer: Peer, to: str, id_: str) -> None:
+        oob = f"<x xmlns='jabber:x:oob'><url>{address}</url></x>"
+        peer.say(f"<message to='{to}@localhost' type='chat' id='{id_}'><body>{address}</body>{oob}</message>")
+
+    def take_back(peer: Peer, to: str, id_: str) -> None:
+        retract = f"<retract xmlns='urn:xmpp:message-retract:1' id='{id_}'/>"
+        peer.say(f"<message to='{to}@localhost' type='chat' id='x{id_}'><body>gone</body>{retract}</message>")
+        server.settle()
+
+    say(juliet, "romeo", "j1")
+    take_back(juliet, "romeo", "j1")
+    assert media.find(slot.token) is not None  # whoever names it does not own it
+    say(romeo, "juliet", "r1")
+    say(romeo, "juliet", "r2")
+    take_back(romeo, "juliet", "r1")
+    assert media.find(slot.token) is not None
+    take_back(romeo, "juliet", "r2")
+
+    assert media.find(slot.token) is None
+    assert server.discarded == [slot.token]
+
+
+def _fail(refusal: Refusal) -> None:
+    raise AssertionError(refusal)

@@ -11,6 +11,7 @@ from sabir.base.ids import EventIds
 from sabir.core.errors import Refusal
 from sabir.core.model.actor import Account, Actor
 from sabir.core.model.changes import (
+    ERASED,
     Change,
     CredentialRow,
     DataRow,
@@ -292,6 +293,10 @@ class FakeStore:
     def media_before(self, at_ms: int, limit: int) -> list[MediaRow]:
         """See `core.ports.LogStore`."""
         return [row for row in self.media_rows.values() if row.at_ms < at_ms][:limit]
+
+    def media_erased(self, limit: int) -> list[MediaRow]:
+        """See `core.ports.LogStore`."""
+        return [row for row in self.media_rows.values() if row.state == ERASED][:limit]
 
     def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:
         """See `core.ports.LogStore`."""

@@ -186,6 +186,11 @@ class PushRow(Change):
     at_ms: int
 
 
+READY: Final = "ready"
+ERASED: Final = "erased"
+"""The states of a file: one to be read, and one whose bytes are still to be deleted."""
+
+
 class MediaRow(Change):
     """media; key: id. `store_key` names its bytes, and is its address: nobody can guess it."""
 
@@ -198,6 +203,13 @@ class MediaRow(Change):
     actor_id: int
     at_ms: int
     state: str
+
+
+class MediaRefRow(Change):
+    """media_refs; key: media_id, seq. An entry of the log names a file."""
+
+    media_id: int
+    seq: int
 
 
 class MqttSessionRow(Change):

@@ -136,7 +136,8 @@ def assemble(
     moderation = Moderation(log, directory, sessions, rooms, signals)
     tokens = Tokens(log, store, clock, randomness, secret, policy.token_days)
     history = History(directory, store, domain)
-    relating = Relating(store)
+    files = Media(log, directory, store, discard, scheduler, clock, randomness, media or MediaConfig())
+    relating = Relating(store, files)
     reports = Pace(clock, policy.reports_per_s, policy.reports_burst, limited=limited)
     searches = Pace(clock, policy.searches_per_s, policy.searches_burst, limited=limited)
     accounts = Accounts(log, directory, sessions, store, verifiers, tokens, clock, rooms.attended_by)
@@ -158,7 +159,7 @@ def assemble(
         devices=Devices(log, directory, sessions, delivery, store, scheduler),
         history=history,
         invitations=Invitations(log, rooms, moderation, signals),
-        media=Media(log, directory, store, discard, scheduler, clock, randomness, media or MediaConfig()),
+        media=files,
         messaging=Messaging(log, directory, delivery, store, policy, posts, peers, relating),
         moderation=moderation,
         people=People(directory, rooms, domain),

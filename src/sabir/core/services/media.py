@@ -6,6 +6,7 @@ bytes are safely stored, and known by a token that nobody can guess: whoever has
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +15,7 @@ from sabir.core.directory import Directory
 from sabir.core.errors import Refusal
 from sabir.core.log import Log, Operation
 from sabir.core.model.actor import Account, AccountState
-from sabir.core.model.changes import MediaRow
+from sabir.core.model.changes import ERASED, READY, MediaRefRow, MediaRow
 from sabir.core.ports import Clock, LogStore, Scheduler
 
 SLOT_MS: Final = 300_000
@@ -22,9 +23,16 @@ SLOT_MS: Final = 300_000
 MAX_SLOTS: Final = 50
 """Slots of one account at the same time."""
 TOKEN_BYTES: Final = 24
+FOLDER: Final = "/upload/"
+"""What comes before the token in the address of a file."""
+MARK: Final = FOLDER.encode()
+"""What an entry of the log has in it if it names one."""
+MAX_NAMED: Final = 20
+"""Files that one entry is known to name."""
 MAX_NAME: Final = 200
 """Characters of a file's name."""
 
+_NAMED: Final = re.compile(rb"%b([0-9a-f]{%d})/" % (MARK, 2 * TOKEN_BYTES))
 _SWEEP_MS: Final = 3_600_000
 _SWEPT_AT_ONCE: Final = 500
 _DAY_MS: Final = 86_400_000
@@ -94,6 +102,8 @@ class Media:
         self._randomness: Final = randomness
         self._slots: Final[dict[str, Slot]] = {}  # the oldest first
         scheduler.later(_SWEEP_MS, self.sweep)
+        if store.media_erased(1):
+            self.erase_soon()  # a crash, or a restore, came between
 
     def ask(self, account: Account, name: str, size: int, mime: str) -> Slot | Refusal:
         """Return a slot for a file, or why there is none.
@@ -140,7 +150,7 @@ class Media:
                 sha256=sha256,
                 actor_id=slot.account.actor.id,
                 at_ms=log.now_ms,
-                state="ready",
+                state=READY,
             )
             log.change(row)
             row.id = row.changed_seq  # no number is given twice
@@ -154,12 +164,30 @@ class Media:
 
     def find(self, token: str) -> MediaRow | None:
         """Return the file with that token."""
-        return self._store.media(token)
+        row = self._store.media(token)
+        return None if row is None or row.state == ERASED else row
+
+    def refer(self, log: Log, seq: int, native: bytes) -> None:
+        """Note which files an entry names, while it forms: they go with the last that does (DATAMODEL 1.10)."""
+        for token in list(dict.fromkeys(_NAMED.findall(native)))[:MAX_NAMED]:
+            row = self.find(token.decode())
+            if row is not None:
+                log.change(MediaRefRow(media_id=row.id, seq=seq))
+
+    def erase_soon(self) -> None:
+        """Delete files that went with what is being erased, once that is durable."""
+        self._scheduler.soon(lambda: self._log.append_marker(self._erase))
+
+    def _erase(self) -> None:
+        rows = self._store.media_erased(_SWEPT_AT_ONCE)
+        if rows:
+            self._delete(rows)
 
     def sweep(self) -> None:
         """Delete what is too old, or was of an account that is gone; once an hour, some at a time."""
         self._scheduler.later(_SWEEP_MS, self.sweep)
         self._forget_old_slots(self._clock.now_ms())
+        self._erase()
         old = self._store.media_before(self._clock.now_ms() - self.config.keep_days * _DAY_MS, _SWEPT_AT_ONCE)
         for account in self._directory.accounts.values():
             if account.state is AccountState.DELETED and len(old) < _SWEPT_AT_ONCE:

@@ -17,6 +17,7 @@ from sabir.core.model.ids import ConversationId
 from sabir.core.pace import Pace, Slowness
 from sabir.core.policy import PolicyConfig
 from sabir.core.ports import LogStore, Session
+from sabir.core.services.media import MARK
 from sabir.core.services.peers import Peers, is_blocked
 from sabir.core.services.relating import REMOVED, Relating
 
@@ -292,6 +293,8 @@ class Messaging:
             event.target_seq, event.target_id = target[0], target[1]
             if kind != Kind.MESSAGE:
                 self._relating.relate(log, event, draft)
+        if MARK in draft.native:
+            self._relating.refer(log, event)
         self._recent.add(event)
         if conversation.peer is not None:
             self._form_foreign(log, event, conversation.peer)

@@ -10,6 +10,7 @@ from sabir.core.model.changes import EraseBody, RelationRow
 from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import Draft, Event, Kind
 from sabir.core.ports import LogStore
+from sabir.core.services.media import Media
 
 REMOVED: Final = 32
 """Event flag: a reaction was taken back."""
@@ -63,8 +64,9 @@ class Recent:
 class Relating:
     """Finds what an entry is about, and notes what it says about it; used by items while they form."""
 
-    def __init__(self, store: LogStore) -> None:
+    def __init__(self, store: LogStore, media: Media) -> None:
         self._store = store
+        self._media = media
         self.recent = Recent()
         self._reacting: dict[tuple[int, int], dict[str, None]] = {}
         """Reactions by (target, actor), as of the last one formed; a bounded cache of the store."""
@@ -136,6 +138,11 @@ class Relating:
             log.undo(lambda: _restore(self._reacting, key, before))
         elif event.kind == Kind.DELETE:
             log.change(EraseBody(seqs=tuple(self._versions(log, event.target_seq))))
+            self._media.erase_soon()
+
+    def refer(self, log: Log, event: Event) -> None:
+        """Note which files an entry, which was numbered, names."""
+        self._media.refer(log, event.seq, event.native)
 
     def _versions(self, log: Log, seq: int) -> list[int]:
         """Return an entry, its edits, and the edits of these: all that is erased with it."""

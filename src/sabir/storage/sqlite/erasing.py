@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from sabir.core.model.changes import ERASED
 from sabir.storage import schema
 from sabir.storage.sqlite.statements import in_list, listed, text_of
 
@@ -51,6 +52,23 @@ _NOTE: Final = text_of(
     .prefix_with("OR IGNORE")
     .values({"seq": sa.bindparam("seq"), "event_id": sa.bindparam("event_id")})
 )
+# A file goes with the last entry that names it, if one of those was its owner's: by naming a file of another, nobody
+# has it deleted.
+_REFS: Final = schema.media_refs.c
+_MEDIA: Final = schema.media.c
+_EVENTS: Final = schema.events.c
+_NAMED: Final = text_of(
+    sa.select(_REFS.media_id)
+    .join(schema.media, _MEDIA.id == _REFS.media_id)
+    .join(schema.events, _EVENTS.seq == _REFS.seq)
+    .where(in_list(_REFS.seq, "seqs"), _EVENTS.actor_id == _MEDIA.actor_id)
+)
+_UNNAME: Final = text_of(sa.delete(schema.media_refs).where(in_list(_REFS.seq, "seqs")))
+_LEAVE: Final = text_of(
+    sa.update(schema.media)
+    .where(in_list(_MEDIA.id, "ids"), ~sa.exists().where(_REFS.media_id == _MEDIA.id))
+    .values(state=sa.bindparam("state_"))
+)
 _NOTED: Final = text_of(sa.select(schema.erasures.c.event_id).order_by(schema.erasures.c.seq))
 
 
@@ -71,10 +89,14 @@ class Erasing:
         self.unfinished = bool(self._committed)
 
     def erase(self, connection: sqlite3.Connection, seqs: Sequence[int]) -> None:
-        """Overwrite bodies, in the open transaction."""
+        """Overwrite bodies, in the open transaction; mark files that only they have named."""
         rows = connection.execute(_IDS, (listed(seqs),)).fetchall()
         connection.executemany(_NOTE, rows)
         connection.execute(_WIPE, (listed(seqs),))
+        named = [row[0] for row in connection.execute(_NAMED, (listed(seqs),))]
+        connection.execute(_UNNAME, (listed(seqs),))
+        if named:
+            connection.execute(_LEAVE, (ERASED, listed(named)))
         self._staged = [event_id for _, event_id in rows]
 
     def rolled_back(self) -> None:

@@ -206,6 +206,24 @@ class Ending:
                 connection.execute(delete, (change.id,))
 
 
+class Discarding:
+    """Stores a file, or deletes it with what names it: `MediaRow`."""
+
+    def __init__(self) -> None:
+        """Make the statement."""
+        media_id: sa.BindParameter[int] = sa.bindparam("media_id")
+        self._delete: Final = text_of(
+            sa.delete(schema.media_refs).where(schema.media_refs.c.media_id == media_id)
+        )
+
+    def put(self, connection: sqlite3.Connection, change: changes.Change) -> None:
+        """See `Put.put`."""
+        assert isinstance(change, changes.MediaRow)
+        MEDIA.put(connection, change)
+        if change.gone:
+            connection.execute(self._delete, (change.id,))
+
+
 class ForgettingTokens:
     """How the tokens of an account are deleted (`ForgetTokens`)."""
 
@@ -254,6 +272,7 @@ SUBSCRIBERS: Final = Stored(changes.SubscriberRow, schema.pubsub_subscribers)
 REPORTS: Final = Stored(changes.ReportRow, schema.reports)
 PUSHES: Final = Stored(changes.PushRow, schema.pushes)
 MEDIA: Final = Stored(changes.MediaRow, schema.media)
+MEDIA_REFS: Final = Stored(changes.MediaRefRow, schema.media_refs)
 IMPORTS: Final = Stored(changes.ImportRow, schema.log_imports)
 
 MQTT_SESSIONS: Final = Stored(changes.MqttSessionRow, schema.mqtt_sessions)
@@ -272,6 +291,7 @@ STORED: Final[dict[type[changes.Change], Put]] = {
     changes.ForgetTokens: ForgettingTokens(),
     changes.NodeCleared: Clearing(),
     changes.MqttSessionRow: Ending(),
+    changes.MediaRow: Discarding(),
     **{
         stored.row: stored
         for stored in (
@@ -301,7 +321,7 @@ STORED: Final[dict[type[changes.Change], Put]] = {
             MQTT_RETAINED,
             PUSHES,
             VOUCHERS,
-            MEDIA,
+            MEDIA_REFS,
             IMPORTS,
         )
     },

@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 import sqlalchemy as sa
 
 from sabir.core.model.changes import (
+    ERASED,
     CredentialRow,
     ItemRow,
     MediaRow,
@@ -116,6 +117,7 @@ _MEDIA_OF: Final = (
 _MEDIA_BEFORE: Final = (
     statements.MEDIA.select(_media.at_ms < sa.bindparam("at_ms"), order=[_media.at_ms]) + " LIMIT ?"
 )
+_MEDIA_ERASED: Final = statements.MEDIA.select(_media.state == sa.bindparam("state")) + " LIMIT ?"
 _queue: Final = schema.peer_queue.c
 _PEER_QUEUE: Final = (
     statements.PEER_QUEUE.select(
@@ -298,6 +300,10 @@ class SqliteStore:
     def media_before(self, at_ms: int, limit: int) -> list[MediaRow]:
         """See `LogStore.media_before`."""
         return statements.MEDIA.rows(self._connection, _MEDIA_BEFORE, (at_ms, limit))
+
+    def media_erased(self, limit: int) -> list[MediaRow]:
+        """See `LogStore.media_erased`."""
+        return statements.MEDIA.rows(self._connection, _MEDIA_ERASED, (ERASED, limit))
 
     def mailbox_heads(self, account_id: int, limit: int) -> list[tuple[int, int]]:
         """See `LogStore.mailbox_heads`."""
