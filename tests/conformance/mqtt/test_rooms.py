@@ -145,7 +145,8 @@ OTHERS = (
     "chat/v1/#",
     "chat/v1/r/+/text",
     "chat/v1/r/lobby/nothing",
-    "chat/v1/u/ada/inbox",
+    "chat/v1/u/ada/nothing",
+    "chat/v1/r/Lobby/text",
     f"$share/g/{TEXT}",
 )
 

@@ -48,6 +48,10 @@ class Reads:
         """Return how far `account` has read in `conversation`."""
         return self._of(account).get(conversation.id)
 
+    def markers(self, account: Account) -> list[ReadRow]:
+        """Return how far `account` has read, wherever it has."""
+        return list(self._of(account).values())
+
     def mark(
         self,
         session: Session,

@@ -14,7 +14,8 @@ from sabir.protocols.mqtt.features.shelf import Shelf
 from sabir.protocols.mqtt.features.status import Status
 from sabir.protocols.mqtt.machine import Limits
 from sabir.protocols.mqtt.session import MqttSession, Place
-from sabir.protocols.mqtt.translate.said import PROTOCOL, MqttTranslator
+from sabir.protocols.mqtt.translate.content import MqttTranslator
+from sabir.protocols.mqtt.translate.said import PROTOCOL
 
 PATH: Final = "/mqtt"
 _MS: Final = 1000
@@ -44,7 +45,7 @@ class MqttFrontEnd:
             environment.domain,
             plain_logins=environment.plain_logins,
         )
-        environment.services.contents.register(PROTOCOL, MqttTranslator())
+        environment.services.contents.register(PROTOCOL, MqttTranslator(environment.services.people))
         Status(self.broker, environment.version, environment.started_ms).start()
 
     def doors(self) -> Sequence[Door]:

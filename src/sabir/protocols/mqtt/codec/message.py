@@ -69,6 +69,8 @@ class Message:
         """It is kept for those who subscribe later."""
         self.row = 0
         """Its number in the store; 0 = it is in memory only."""
+        self.seq = 0
+        """The number of the entry of the log that it shows; 0 = it is none."""
         self.users = 0
         """How many places in the store need that row."""
         self.frame4 = _EMPTY

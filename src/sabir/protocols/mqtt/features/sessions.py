@@ -34,6 +34,8 @@ class Subscription:
         self.wanted: Final = wanted
         self.subscription_id: Final = subscription_id
         """0 = none."""
+        self.since_seq = 0
+        """Of a chat topic: the last entry of the log before it was subscribed to."""
 
 
 class Dues:

@@ -168,6 +168,13 @@ class Machine:
             out.append(packet_id >> 8)
             out.append(packet_id & 0xFF)
 
+    def send_refusal(self, kind: int, packet_id: int, reason: int, what: str) -> None:
+        """Send a PUBACK or PUBREC that says why something was not done (MQTT 5.0 §3.4.2.2.2)."""
+        if self.version == p.V5 and what:
+            self.send(p.Ack(kind, packet_id, reason, self._explained(what, None)))
+        else:
+            self.send_ack(kind, packet_id, reason)
+
     def accept(self, session_present: bool, properties: Properties) -> None:
         """Send the CONNACK that lets the client in."""
         self.is_connected = True

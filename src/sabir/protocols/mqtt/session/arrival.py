@@ -10,10 +10,11 @@ from sabir.core.errors import Refusal
 from sabir.core.model.actor import Account
 from sabir.net.connection import Connection
 from sabir.protocols.mqtt.features.login import METHOD, Login, Outcome
+from sabir.protocols.mqtt.features.replies import response_information
 from sabir.protocols.mqtt.features.sessions import NEVER, ClientSession
 from sabir.protocols.mqtt.machine import Broken, Machine
 from sabir.protocols.mqtt.session.place import Place
-from sabir.protocols.mqtt.translate.topics import is_chat
+from sabir.protocols.mqtt.translate.topics import PRESENCE, is_chat, topic_of_user
 from sabir.protocols.mqtt.types import packets as p
 from sabir.protocols.mqtt.types import properties as ids
 from sabir.protocols.mqtt.types.properties import NONE, Properties
@@ -181,7 +182,9 @@ class Arrival:
             return
         name = "" if account is None else account.name
         will = connect.will
-        if will is not None and is_chat(will.topic):
+        if will is not None and will.topic == topic_of_user(name, PRESENCE):
+            will = None  # one's presence ends with the connection anyway
+        elif will is not None and is_chat(will.topic):
             machine.refuse(Reason.TOPIC_NAME_INVALID, "a will is not for rooms")
             return
         if will is not None and not broker.acl.may_write(name, client_id, will.topic):
@@ -216,6 +219,8 @@ class Arrival:
         properties.numbers[ids.RECEIVE_MAXIMUM] = config.receive_maximum
         properties.numbers[ids.MAXIMUM_PACKET_SIZE] = config.max_packet_bytes
         properties.numbers[ids.TOPIC_ALIAS_MAXIMUM] = config.topic_alias_maximum
+        if account is not None and wanted.number(ids.REQUEST_RESPONSE_INFO, 0):
+            properties.texts[ids.RESPONSE_INFO] = response_information(session)  # [MQTT-3.1.2-28]
         if self.method:
             properties.texts[ids.AUTH_METHOD] = self.method  # [MQTT-4.12.0-5]
             properties.data[ids.AUTH_DATA] = data

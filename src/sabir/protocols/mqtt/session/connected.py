@@ -256,7 +256,7 @@ class MqttSession:
         if self._chat is None:
             self._heard(packet, Reason.NOT_AUTHORIZED, "rooms are for those who have an account")
         else:
-            self._chat.say(packet)
+            self._chat.publish(packet)
 
     def _heard(self, packet: p.Publish, reason: int, what: str) -> None:
         """Acknowledge a message to a room, or say why it is not there."""
@@ -265,14 +265,21 @@ class MqttSession:
             return
         if reason >= FAILED:
             session.inflow.received.pop(packet.packet_id if packet.qos == 2 else 0, None)
+            is_told = self._chat is not None and self._chat.complain(packet, what)
             if packet.qos and session.version != p.V5:
-                self._end(Reason.IMPLEMENTATION_ERROR, what)  # 3.1.1 has no word for it
-                return
+                if not is_told:
+                    self._end(Reason.IMPLEMENTATION_ERROR, what)  # 3.1.1 has no word for it
+                    return
+                reason = 0
         elif packet.qos == 2 and session.row:
             rows: list[Change] = [received(session, packet.packet_id)]
             self._acks().write_then(p.PUBREC, packet.packet_id, rows)
             return
-        self._answer(packet, reason)
+        if reason >= FAILED and packet.qos:
+            kind = p.PUBACK if packet.qos == 1 else p.PUBREC
+            self._machine.send_refusal(kind, packet.packet_id, reason, what)
+        else:
+            self._answer(packet, reason)
         self._flush()
 
     def _without_room(self, session: ClientSession, full: ClientSession) -> bool:
@@ -334,6 +341,7 @@ class MqttSession:
             self._grant(session, packet, {})
             return
         found: dict[int, int] = {}
+        key = dict(packet.properties.users).get("key", "")
 
         def then(at: int, reason: int) -> None:
             found[at] = reason
@@ -348,7 +356,7 @@ class MqttSession:
             if self._chat is None:
                 then(at, Reason.NOT_AUTHORIZED)
             else:
-                self._chat.subscribe(wanted.name, wanted.qos, partial(then, at))
+                self._chat.subscribe(wanted.name, wanted.qos, key, partial(then, at))
 
     def _grant(self, session: ClientSession, packet: p.Subscribe, of_rooms: dict[int, int]) -> None:
         """Add the filters of a SUBSCRIBE; `of_rooms` are the reason codes of those that are rooms."""
@@ -370,6 +378,9 @@ class MqttSession:
         def then() -> None:
             self._machine.send(answer)
             self._flush()
+            if self._chat is not None:
+                for wanted, is_new in granted:
+                    self._chat.subscribed(wanted.name, is_new=is_new)
 
         if session.row and granted:
             self._in_turn(lambda done: broker.keep_filters(session, granted, done), then)
@@ -382,8 +393,7 @@ class MqttSession:
         broker = self._broker
         reasons = [int(broker.unsubscribe(session, name)) for name in packet.filters]
         if self._chat is not None:
-            for name in packet.filters:
-                self._chat.unsubscribe(name, session)
+            self._chat.unsubscribed(packet.filters)
 
         def then() -> None:
             self._machine.send(p.Answers(p.UNSUBACK, packet.packet_id, reasons))  # [MQTT-3.10.4-4]
@@ -430,7 +440,17 @@ class MqttSession:
         self._session = session
         if session.account is not None:
             self.account, self.actor = session.account, session.account.actor
-            self._chat = Chat(broker.services, self._place.rendered, self, self._turnstile, self._heard)
+            place = self._place
+            self._chat = Chat(
+                broker,
+                place.rendered,
+                place.boards,
+                self,
+                session.account,
+                session,
+                self._turnstile,
+                self._heard,
+            )
         broker.counters.logins += 1
         broker.services.devices.log_in(self)
         if self._arrival is not None and not self._arrival.method:
@@ -441,7 +461,7 @@ class MqttSession:
         self._flush()
         session.pump()
         if self._chat is not None and let_in.is_present:
-            self._chat.come_back(session)
+            self._chat.come_back(lambda: None)
 
     # The end
 
@@ -453,6 +473,8 @@ class MqttSession:
         session, self._session = self._session, None
         if session is None:
             return
+        if self._chat is not None:
+            self._chat.close()
         self._broker.services.rooms.drop(self, Cause.QUIT, "")
         self._broker.services.devices.log_out(self)
         self._broker.leave(session, sends_will=self._sends_will)
@@ -460,14 +482,14 @@ class MqttSession:
     # The core's side
 
     def deliver(self, conversation: Conversation, event: Event) -> None:
-        """Publish what is said in a room."""
-        if self._chat is not None and self._session is not None and conversation.is_room:
-            self._chat.show(conversation, event, self._session)
+        """Publish what is said in a room, or to the account."""
+        if self._chat is not None and self._session is not None:
+            self._chat.show(conversation, event)
 
     def posted(self, conversation: Conversation, event: Event, token: object) -> None:
         """Acknowledge what is in the log."""
         if self._chat is not None:
-            self._chat.posted(conversation, event, token, self._session)
+            self._chat.posted(conversation, event, token)
 
     def refused(self, refusal: Refusal, token: object) -> None:
         """Say that something is not in the log."""
@@ -476,9 +498,11 @@ class MqttSession:
             self._chat.refused(refusal, token)
 
     def signal(self, signal: Signal) -> None:
-        """Ask the client to log in again when its account has changed; nothing else of this concerns a broker."""
+        """Publish it on the chat topics; ask the client to log in again when its account has changed."""
         if isinstance(signal, AccountChanged):
             self._end(Reason.NOT_AUTHORIZED, "the password was changed")
+        elif self._chat is not None and self._session is not None:
+            self._chat.signal(signal)
 
     def hold(self) -> None:
         """Stop reading: the log has too much to write."""

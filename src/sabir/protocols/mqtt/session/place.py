@@ -9,8 +9,9 @@ from sabir.base.clock import MonotonicClock
 from sabir.base.secret import Secret
 from sabir.net.limits import LoginLimits
 from sabir.protocols.mqtt.codec.decoder import Names
+from sabir.protocols.mqtt.features.boards import Boards
 from sabir.protocols.mqtt.features.broker import Broker
-from sabir.protocols.mqtt.features.rooms import Rendered
+from sabir.protocols.mqtt.features.rendered import Rendered
 from sabir.protocols.mqtt.machine import Limits
 
 
@@ -35,6 +36,7 @@ class Place:
         self.plain_logins: Final = plain_logins
         self.names: Final = Names()
         self.rendered: Final = Rendered(broker.services)
+        self.boards: Final = Boards(broker.services)
         self.clock: Final = MonotonicClock()
         self.stalled: Final[dict[int, Callable[[], None]]] = {}
         """What publishers do who wait until a full session has room, by their connection."""

@@ -1,6 +1,7 @@
-"""What is said on a chat topic: from a packet to a draft for the log, and from the log to a message.
+"""What a message on a chat topic says: the JSON object of `msg` and `inbox`, and the same from properties.
 
-The stored form is the JSON object of `msg` topics, without what the server adds (`id`, `sender`, `ts`).
+The stored form is that object without what the server adds (`id`, `sender`, `to`, `ts`), or MIMI content as it came,
+without what a client may not say of itself.
 """
 
 from __future__ import annotations
@@ -10,21 +11,47 @@ from typing import Final
 import msgspec
 
 from sabir.core.model import content as words
-from sabir.core.model.content import Content
-from sabir.core.model.event import EMOTE, NOTICE, UNREAD, Draft, Event, Kind
-from sabir.core.model.plain import plain_text, reactions
-from sabir.protocols.mqtt.codec.message import Message
-from sabir.protocols.mqtt.translate.topics import MSG, TEXT, topic_of
+from sabir.core.model.event import EMOTE, NOTICE
 from sabir.protocols.mqtt.types import properties as ids
 from sabir.protocols.mqtt.types.properties import Properties
 
 PROTOCOL: Final = "mqtt"
+KINDS: Final = {"": 0, words.EMOTE: EMOTE, words.NOTICE: NOTICE}
+JSON: Final = "application/json"
+PLAIN: Final = "text/plain"
+MARKDOWN: Final = "text/markdown"
+
+_REACTION: Final = "reaction"
 _ID_CHARACTERS: Final = 32
-_KINDS: Final = {words.EMOTE: EMOTE, words.NOTICE: NOTICE}
+_MAX_REACTION_BYTES: Final = 64
+_MAX_FILES: Final = 16
+_MAX_MENTIONS: Final = 20
+_MAX_TOPIC_BYTES: Final = 1024
+_MAX_URL_BYTES: Final = 16_384
+_MAX_NAME_BYTES: Final = 1024
+_MAX_EXPIRY_S: Final = 0xFFFFFFFF
+_SHA_256_DIGITS: Final = 64
+_FIRST: Final = b"{"
 
 
 class SaidError(Exception):
-    """What came cannot be said in a room."""
+    """What came cannot be said."""
+
+
+class File(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A file that is somewhere on the web."""
+
+    url: str
+    type: str = ""
+    """Its media type."""
+    name: str = ""
+    size: int = 0
+    """Octets; 0 = not known."""
+    sha256: str = ""
+    """64 hex digits."""
+    description: str = ""
+    inline: bool = False
+    """To be shown with the text, not beside it."""
 
 
 class Said(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -32,126 +59,122 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     id: str = ""
     sender: str = ""
+    to: str = ""
+    """Of a direct message: to whom."""
     ts: int = 0
     """Milliseconds since 1970."""
     text: str = ""
+    markdown: str = ""
+    """The same with markup, where there is some."""
     kind: str = ""
     """`emote` (what one does) or `notice` (never to be answered by a program)."""
+    lang: str = ""
     reply_to: str = ""
     replaces: str = ""
     """The message of which this is the new version."""
     deleted: bool = False
-    """The message that it `replaces` is taken back."""
+    """The message that it `replaces` is taken back, or the `reaction`."""
     reaction: str = ""
-    """A reaction to `reply_to`; not taken from clients."""
+    """A reaction to `reply_to`."""
+    topic: str = ""
+    """The thread that it belongs to."""
+    mentions: tuple[str, ...] = ()
+    """Names of people whom the text is about."""
+    files: tuple[File, ...] = ()
+    expires: int = 0
+    """Seconds after reading it; 0 = never."""
+    spoiler: str | None = None
+    """Why it is hidden until one wants to see it; may be empty."""
+    geo: str = ""
+    """A place, as a `geo:` URI (RFC 5870)."""
 
 
-def said_of(what: str, payload: bytes, properties: Properties) -> Said:
-    """Return what a packet says. Raises `SaidError`."""
-    if what == MSG:
-        try:
-            said = msgspec.json.decode(payload, type=Said)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise SaidError("this is no JSON object of a message") from error
-        said = msgspec.structs.replace(said, id="", sender="", ts=0)  # ours to say
-    else:
-        try:
-            text = payload.decode()
-        except UnicodeDecodeError as error:
-            raise SaidError("the text is not UTF-8") from error
-        users = dict(properties.users)
-        said = Said(
-            text=text,
-            kind=users.get("kind", ""),
-            reply_to=users.get("reply-to", ""),
-            replaces=users.get("replaces", ""),
-            deleted=not text and "replaces" in users,
-        )
-    if (
-        said.reaction
-        or said.kind not in ("", *_KINDS)
-        or bool(said.text) == said.deleted
-        or "\0" in said.text
-    ):
-        raise SaidError("there is nothing to say, or something that cannot be said here")
-    if said.deleted and not said.replaces:
-        raise SaidError("which message is taken back?")
+_decoder: Final = msgspec.json.Decoder(Said)
+
+
+def said_of_json(payload: bytes) -> Said:
+    """Return what a JSON object says, without what is not the client's to say. Raises `SaidError`."""
+    try:
+        said = _decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SaidError("this is no JSON object of a message") from error
+    return msgspec.structs.replace(said, id="", sender="", to="", ts=0)
+
+
+def said_of_text(payload: bytes, properties: Properties) -> Said:
+    """Return what a text says with its properties. Raises `SaidError`."""
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError as error:
+        raise SaidError("the text is not UTF-8") from error
+    users = dict(properties.users)
+    replaces = users.get("replaces", "")
+    is_reaction = users.get("disposition", "") == _REACTION
+    expires = users.get("expires", "")
+    if expires and not (expires.isascii() and expires.isdecimal() and len(expires) <= 10):
+        raise SaidError("expires is a number of seconds")
+    is_markdown = _media_type(properties.texts.get(ids.CONTENT_TYPE, "")) == MARKDOWN
+    return Said(
+        text="" if is_reaction or is_markdown else text,
+        markdown=text if is_markdown and not is_reaction else "",
+        kind=users.get("kind", ""),
+        lang=users.get("lang", ""),
+        reply_to=users.get("reply-to", ""),
+        replaces=replaces,
+        deleted=not text and bool(replaces),
+        reaction=text if is_reaction else "",
+        topic=users.get("topic", ""),
+        mentions=tuple(value for name, value in properties.users if name == "mention"),
+        expires=int(expires) if expires else 0,
+        spoiler=users.get("spoiler"),
+        geo=users.get("geo", ""),
+    )
+
+
+def checked(said: Said) -> Said:
+    """Return `said` if it is something that can be said. Raises `SaidError`."""
+    texts = (said.text, said.markdown, said.reaction)
+    if any("\0" in text for text in texts):
+        raise SaidError("a text has no NUL in it")
+    if said.kind not in KINDS:
+        raise SaidError("kind is emote or notice")
     for id_ in (said.reply_to, said.replaces):
-        if id_ and not _id_of(id_):
+        if id_ and not id_of(id_):
             raise SaidError("an id is 32 hex digits")
+    if said.reaction:
+        _check_reaction(said)
+    elif said.deleted:
+        if not said.replaces:
+            raise SaidError("which message is taken back?")
+        if said.text or said.markdown or said.files:
+            raise SaidError("a message is taken back, or rewritten")
+    elif not (said.text or said.markdown or said.files or said.geo):
+        raise SaidError("there is nothing to say")
+    _check_sizes(said)
     return said
 
 
-def draft_of(said: Said, resource: str) -> Draft:
-    """Return the draft of what a client says."""
-    native = msgspec.json.encode(said)
-    kind, flags, target = Kind.MESSAGE, UNREAD, said.reply_to
-    if said.replaces:
-        kind, flags, target = (Kind.DELETE if said.deleted else Kind.EDIT), 0, said.replaces
-    flags |= _KINDS.get(said.kind, 0)
-    return Draft(PROTOCOL, native, kind=kind, flags=flags, target_id=_id_of(target), resource=resource)
+def encoded(said: Said) -> bytes:
+    """Return the JSON object of a message."""
+    return msgspec.json.encode(said)
 
 
-class MqttTranslator:
-    """Derives the content of events that MQTT clients posted."""
-
-    def content_of(self, event: Event) -> Content:
-        """Return the content of `event`."""
-        said = msgspec.json.decode(event.native, type=Said)
-        if said.deleted:
-            return words.delete(event.target_id)
-        found = words.emote(said.text) if said.kind == words.EMOTE else words.text(said.text)
-        if said.kind == words.NOTICE:
-            found = words.extended(found, words.KIND, words.NOTICE)
-        if said.replaces:
-            return words.edit(event.target_id or _id_of(said.replaces), found)
-        return words.reply(event.target_id or _id_of(said.reply_to), found) if said.reply_to else found
+def is_json(native: bytes) -> bool:
+    """Whether the stored form of a message is a JSON object: else it is MIMI content."""
+    return native.startswith(_FIRST)
 
 
-def shown(event: Event, content: Content) -> Said | None:
-    """Return what a subscriber is shown of an event; None = nothing."""
-    kind = ""
-    if words.is_emote(content):
-        kind = words.EMOTE
-    elif words.is_notice(content):
-        kind = words.NOTICE
-    said = Said(id=event.event_id.hex(), sender=event.nick, ts=event.at_ms, kind=kind)
-    target = event.target_id.hex()
-    if event.kind == Kind.DELETE:
-        return msgspec.structs.replace(said, replaces=target, deleted=True)
-    if event.kind == Kind.EDIT:
-        return msgspec.structs.replace(said, replaces=target, text=plain_text(content))
-    if event.kind == Kind.REACTION:
-        emojis = reactions(content) if words.is_reaction(content) else ()
-        return msgspec.structs.replace(said, reply_to=target, reaction=emojis[0]) if emojis else None
-    if event.kind == Kind.MESSAGE:
-        replied = target or (content.in_reply_to or b"").hex()
-        return msgspec.structs.replace(said, reply_to=replied, text=plain_text(content))
-    return None
+def stored(native: bytes) -> Said:
+    """Return a message that is stored as a JSON object."""
+    return _decoder.decode(native)
 
 
-def message_of_said(room: str, what: str, said: Said) -> Message | None:
-    """Return what is published on a topic of a room; None = nothing.
-
-    A `text` topic is for the simplest reader: it has the messages and their new versions, and no more.
-    """
-    properties = Properties()
-    properties.numbers[ids.PAYLOAD_FORMAT] = 1
-    properties.data[ids.CORRELATION_DATA] = bytes.fromhex(said.id)
-    if what == MSG:
-        properties.texts[ids.CONTENT_TYPE] = "application/json"
-        return Message(topic_of(room, what), msgspec.json.encode(said), 1, False, properties)
-    if said.deleted or said.reaction:
-        return None
-    properties.texts[ids.CONTENT_TYPE] = "text/plain"
-    properties.users.extend([("sender", said.sender), ("ts", str(said.ts))])
-    for name, value in (("kind", said.kind), ("reply-to", said.reply_to), ("replaces", said.replaces)):
-        if value:
-            properties.users.append((name, value))
-    return Message(topic_of(room, TEXT), said.text.encode(errors="replace"), 1, False, properties)
+def form_of(properties: Properties) -> str:
+    """Return the media type of a payload, empty if the client has not said it."""
+    return _media_type(properties.texts.get(ids.CONTENT_TYPE, ""))
 
 
-def _id_of(text: str) -> bytes:
+def id_of(text: str) -> bytes:
     """Return the event id that a client names, or nothing if it is none of ours."""
     if len(text) != _ID_CHARACTERS or not text.isascii():
         return b""
@@ -159,3 +182,52 @@ def _id_of(text: str) -> bytes:
         return bytes.fromhex(text)
     except ValueError:
         return b""
+
+
+def _check_reaction(said: Said) -> None:
+    if not said.reply_to:
+        raise SaidError("a reaction is to a message: reply_to")
+    if said.text or said.markdown or said.files or said.replaces:
+        raise SaidError("a reaction is nothing else")
+    if len(said.reaction.encode()) > _MAX_REACTION_BYTES:
+        raise SaidError("a reaction has at most 64 octets")
+
+
+def _check_sizes(said: Said) -> None:
+    if len(said.files) > _MAX_FILES or len(said.mentions) > _MAX_MENTIONS:
+        raise SaidError("too many files, or mentions")
+    if not 0 <= said.expires <= _MAX_EXPIRY_S:
+        raise SaidError("expires is a number of seconds")
+    if len(said.topic.encode()) > _MAX_TOPIC_BYTES or "\0" in said.topic:
+        raise SaidError("topic: a thread's name has at most 1024 octets")
+    if len(said.lang) > _MAX_NAME_BYTES or len(said.geo) > _MAX_NAME_BYTES:
+        raise SaidError("lang, or geo, is too long")
+    if said.geo and not said.geo.startswith("geo:"):
+        raise SaidError("geo is a geo: URI")
+    if said.spoiler is not None and len(said.spoiler) > _MAX_NAME_BYTES:
+        raise SaidError("spoiler: a reason has at most 1024 characters")
+    for file in said.files:
+        _check_file(file)
+
+
+def _check_file(file: File) -> None:
+    if not file.url.startswith(("https://", "http://")) or len(file.url.encode()) > _MAX_URL_BYTES:
+        raise SaidError("a file has a URL")
+    if max(len(file.type), len(file.name)) > _MAX_NAME_BYTES // 4 or len(file.description) > _MAX_NAME_BYTES:
+        raise SaidError("a file's type, name or description is too long")
+    if file.size < 0 or file.size >= 1 << 63:
+        raise SaidError("a file's size is a number of octets")
+    if file.sha256 and (len(file.sha256) != _SHA_256_DIGITS or not _is_hex(file.sha256)):
+        raise SaidError("sha256 is 64 hex digits")
+
+
+def _is_hex(text: str) -> bool:
+    try:
+        bytes.fromhex(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
