@@ -7,7 +7,7 @@ from typing import Final
 from sabir.core.errors import Refusal
 from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import Draft, Event, Kind
-from sabir.core.services.messaging import REMOVED
+from sabir.core.services.relating import REMOVED
 from sabir.protocols.mqtt.features.talk import Talk
 from sabir.protocols.mqtt.translate.accept import draft_of, draft_of_said
 from sabir.protocols.mqtt.translate.said import Said

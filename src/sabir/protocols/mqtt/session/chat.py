@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from sabir.core.errors import Refusal
@@ -28,15 +29,13 @@ from sabir.protocols.mqtt.codec.message import Message
 from sabir.protocols.mqtt.errors import reason_for
 from sabir.protocols.mqtt.features import reading
 from sabir.protocols.mqtt.features.asking import ask
-from sabir.protocols.mqtt.features.boards import Boards
-from sabir.protocols.mqtt.features.broker import Broker
 from sabir.protocols.mqtt.features.moderating import describe, moderate
-from sabir.protocols.mqtt.features.rendered import Rendered
 from sabir.protocols.mqtt.features.replies import arrived, reply
 from sabir.protocols.mqtt.features.sessions import ClientSession
 from sabir.protocols.mqtt.features.speaking import Reacting, speak
 from sabir.protocols.mqtt.features.talk import FOR_PUBLISH, Answer, Talk
 from sabir.protocols.mqtt.features.wishes import MAX_QOS
+from sabir.protocols.mqtt.session.place import Place as Shared
 from sabir.protocols.mqtt.translate import topics
 from sabir.protocols.mqtt.translate.said import PROTOCOL, Said, SaidError
 from sabir.protocols.mqtt.translate.shown import SHOWN
@@ -68,18 +67,16 @@ class Chat:
 
     def __init__(
         self,
-        broker: Broker,
-        rendered: Rendered,
-        boards: Boards,
+        place: Shared,
         owner: Session,
         account: Account,
         client: ClientSession,
         turnstile: Turnstile,
         answer: Answer,
     ) -> None:
-        self._talk: Final = Talk(broker, rendered, owner, account, client, turnstile, answer)
-        self._services: Final = broker.services
-        self._boards: Final = boards
+        self._talk: Final = Talk(place.broker, place.rendered, owner, account, client, turnstile, answer)
+        self._services: Final = place.broker.services
+        self._boards: Final = place.boards
         self._wishes: Final = self._talk.wishes
         self._turnstile: Final = turnstile
         self._answer: Final = answer
@@ -188,7 +185,22 @@ class Chat:
 
     # Subscriptions
 
-    def subscribe(self, name: str, qos: int, key: str, then: Callable[[int], None]) -> None:
+    def subscribe(
+        self, packet: p.Subscribe, filters: list[int], then: Callable[[dict[int, int]], None]
+    ) -> None:
+        """Join the rooms of those `filters` of a SUBSCRIBE; `then` is told their reason codes."""
+        key = dict(packet.properties.users).get("key", "")
+        found: dict[int, int] = {}
+
+        def one(at: int, reason: int) -> None:
+            found[at] = reason
+            if len(found) == len(filters):
+                then(found)
+
+        for at in filters:
+            self._subscribe(packet.filters[at].name, packet.filters[at].qos, key, partial(one, at))
+
+    def _subscribe(self, name: str, qos: int, key: str, then: Callable[[int], None]) -> None:
         """Join the room of a filter, or see whether one may look; `then` is told the reason code."""
         wanted = wanted_of(name)
         if wanted is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 from sabir.core.errors import Refusal
@@ -340,23 +339,17 @@ class MqttSession:
         if not rooms:
             self._grant(session, packet, {})
             return
-        found: dict[int, int] = {}
-        key = dict(packet.properties.users).get("key", "")
+        if self._chat is None:
+            self._grant(session, packet, dict.fromkeys(rooms, int(Reason.NOT_AUTHORIZED)))
+            return
 
-        def then(at: int, reason: int) -> None:
-            found[at] = reason
-            if len(found) == len(rooms):
-                self._turnstile.leave()
-                if self._session is session:
-                    self._grant(session, packet, found)
+        def then(found: dict[int, int]) -> None:
+            self._turnstile.leave()
+            if self._session is session:
+                self._grant(session, packet, found)
 
         self._turnstile.enter()
-        for at in rooms:
-            wanted = packet.filters[at]
-            if self._chat is None:
-                then(at, Reason.NOT_AUTHORIZED)
-            else:
-                self._chat.subscribe(wanted.name, wanted.qos, key, partial(then, at))
+        self._chat.subscribe(packet, rooms, then)
 
     def _grant(self, session: ClientSession, packet: p.Subscribe, of_rooms: dict[int, int]) -> None:
         """Add the filters of a SUBSCRIBE; `of_rooms` are the reason codes of those that are rooms."""
@@ -440,17 +433,7 @@ class MqttSession:
         self._session = session
         if session.account is not None:
             self.account, self.actor = session.account, session.account.actor
-            place = self._place
-            self._chat = Chat(
-                broker,
-                place.rendered,
-                place.boards,
-                self,
-                session.account,
-                session,
-                self._turnstile,
-                self._heard,
-            )
+            self._chat = Chat(self._place, self, session.account, session, self._turnstile, self._heard)
         broker.counters.logins += 1
         broker.services.devices.log_in(self)
         if self._arrival is not None and not self._arrival.method:

@@ -12,7 +12,7 @@ from sabir.core.model.content import Content
 from sabir.core.model.event import UNREAD, Draft, Kind
 from sabir.core.model.mimi import ContentSyntaxError
 from sabir.core.model.plain import reactions
-from sabir.core.services.messaging import REMOVED
+from sabir.core.services.relating import REMOVED
 from sabir.protocols.mqtt.translate.said import (
     JSON,
     KINDS,

@@ -25,8 +25,8 @@ from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import Event, Kind
 from sabir.core.model.mentions import Mention, marked
 from sabir.core.model.plain import media_type, plain_text
-from sabir.core.services.messaging import REMOVED
 from sabir.core.services.people import People
+from sabir.core.services.relating import REMOVED
 from sabir.protocols.mqtt.translate.said import File, Said, id_of, is_json, stored
 
 EVERYBODY: Final = "*"

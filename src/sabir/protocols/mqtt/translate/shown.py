@@ -14,8 +14,8 @@ from sabir.core.model.conversation import Conversation
 from sabir.core.model.event import Event, Kind
 from sabir.core.model.mimi import ContentSyntaxError
 from sabir.core.model.plain import reactions
-from sabir.core.services.messaging import REMOVED
 from sabir.core.services.people import People
+from sabir.core.services.relating import REMOVED
 from sabir.protocols.mqtt.codec.message import Message
 from sabir.protocols.mqtt.translate.content import plain_of, said_of_content
 from sabir.protocols.mqtt.translate.said import JSON, PLAIN, PROTOCOL, Said, encoded, is_json, stored

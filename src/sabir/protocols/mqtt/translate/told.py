@@ -75,7 +75,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Composing(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """The object of `typing`; `state` as in XEP-0085."""
+    """The object of `typing`; `state` is one of the words that XMPP has for it."""
 
     state: TypingState
     sender: str = ""
