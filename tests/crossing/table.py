@@ -11,6 +11,7 @@ from typing import Final
 
 from tests.crossing.driver import Driver
 from tests.crossing.irc import IrcDriver
+from tests.crossing.mqtt import MqttDriver
 from tests.crossing.words import (
     GONE,
     Banned,
@@ -36,8 +37,18 @@ COLUMNS: Final[Mapping[str, Callable[[], Driver]]] = {
     "xmpp": XmppDriver,
     "irc": IrcDriver,
     "irc-plain": lambda: IrcDriver(caps=()),
+    "mqtt": MqttDriver,
+    "mqtt3": lambda: MqttDriver(version=3),
 }
-"""One client of each kind. `irc-plain` knows no capability: the reader of fallbacks."""
+"""One client of each kind. `irc-plain` knows no capability: the reader of fallbacks. `mqtt3` speaks 3.1.1."""
+
+ALL: Final = ("xmpp", "irc", "irc-plain", "mqtt")
+"""Those that are crossed with each other."""
+PAIRS: Final = (
+    *[(writer, reader) for writer in ALL for reader in ALL],
+    *[("mqtt3", "xmpp"), ("irc", "mqtt3"), ("mqtt", "mqtt3"), ("mqtt3", "mqtt")],
+)
+"""`mqtt3` has the same words as `mqtt` in another form: each protocol meets it once."""
 
 GIVEN_MISSED: Final = ("xmpp", "irc-plain")
 """Those that are given what they missed; the others ask."""
@@ -345,21 +356,21 @@ ROWS: Final = (
     Row(
         "mention",
         _mention,
-        (Said(WRITER, "bob: look at this"),),
-        {"xmpp": (Said(WRITER, "bob: look at this", mentions=("bob",)),)},
+        (Said(WRITER, "bob: look at this", mentions=("bob",)),),
+        {column: (Said(WRITER, "bob: look at this"),) for column in ("irc", PLAIN)},
     ),
     Row(
         "thread",
         _say_in_thread,
-        (Said(WRITER, "what about cats"),),
-        {"xmpp": (Said(WRITER, "what about cats", thread="plans"),)},
+        (Said(WRITER, "what about cats", thread="plans"),),
+        {column: (Said(WRITER, "what about cats"),) for column in ("irc", PLAIN)},
         beyond=frozenset(("irc", PLAIN)),
     ),
     Row(
         "file",
         _share,
-        (Said(WRITER, f"cat.png {PICTURE}"),),
-        {"xmpp": (Said(WRITER, PICTURE, file=PICTURE),)},
+        (Said(WRITER, PICTURE, file=PICTURE),),
+        {column: (Said(WRITER, f"cat.png {PICTURE}"),) for column in ("irc", PLAIN)},
         beyond=frozenset(("irc", PLAIN)),
     ),
     Row("link", _say_link, (Said(WRITER, PICTURE),)),
@@ -542,12 +553,15 @@ HISTORY: Final = (
             Reacted(WRITER, "anybody?", "👀"),
         ),
         {
-            "xmpp": (
-                Said(WRITER, "helo"),
-                Corrected(WRITER, "helo", "hello"),
-                Said(WRITER, "anybody?", reply_to="helo"),
-                Reacted(WRITER, "anybody?", "👀"),
-                Retracted(WRITER, GONE),
+            **dict.fromkeys(
+                ("xmpp", "mqtt", "mqtt3"),
+                (
+                    Said(WRITER, "helo"),
+                    Corrected(WRITER, "helo", "hello"),
+                    Said(WRITER, "anybody?", reply_to="helo"),
+                    Reacted(WRITER, "anybody?", "👀"),
+                    Retracted(WRITER, GONE),
+                ),
             ),
             PLAIN: (
                 Said(WRITER, "hello"),

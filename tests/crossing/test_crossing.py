@@ -10,10 +10,12 @@ import pytest
 from tests.crossing.conftest import PASSWORD
 from tests.crossing.driver import Driver, Login, Server
 from tests.crossing.table import (
+    ALL,
     COLUMNS,
     GIVEN_MISSED,
     GUEST,
     HISTORY,
+    PAIRS,
     READER,
     ROWS,
     WRITER,
@@ -24,7 +26,6 @@ from tests.crossing.table import (
 )
 from tests.crossing.words import InPieces, Joined, Left, Observation, Said, Where, direct, fits
 
-PAIRS: Final = [(writer, reader) for writer in COLUMNS for reader in COLUMNS]
 _rooms: Final = itertools.count(1)
 
 
@@ -165,7 +166,7 @@ async def _look_back(
 
 PEOPLE: Final = pytest.mark.parametrize(
     ("first", "second", "reader"),
-    [(first, second, reader) for first, second in PAIRS if first != second for reader in COLUMNS],
+    [(first, second, reader) for first in ALL for second in ALL if first != second for reader in ALL],
 )
 
 

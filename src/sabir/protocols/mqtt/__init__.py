@@ -4,8 +4,8 @@ A client logs in with the name and password of an account. Topics are the broker
 goes to whoever subscribes, under the rules of `mqtt.acl`. Client identifiers are those of an account: two accounts
 may use the same one.
 
-The topics `chat/v1/r/<room>/text` and `/msg` are rooms: what is published there is said in the room, and what anybody
-says there is published.
+The topics below `chat/v1/` are rooms and people: what is published there is said, and what anybody says is published
+(`docs/protocols/mqtt.md` lists them). What a client does there takes effect through the core, as of any other protocol.
 
 Sessions that are to outlive their connection, what waits in them and retained messages are in the store (tables
 `mqtt_*`); everything else is in memory.

@@ -319,11 +319,15 @@ class Chat:
         view = self._talk.rendered.of(conversation, event, self._talk.account.actor)
         if view is None:
             return
+        is_shown = False
         for topic in view.topics:
             wish = self._wishes.of(topic)
             shown = None if wish is None else view.message(topic)
             if wish is not None and shown is not None:
                 self._wishes.send(wish, shown, is_own=is_own)
+                is_shown = True
+        if is_shown and not conversation.is_room:
+            self._services.devices.delivered(self._talk.account, event.seq)
 
     def _show_meta(self, conversation: Conversation) -> None:
         if self._wishes.of(topic_of(conversation.name, topics.META)) is not None:
