@@ -20,8 +20,8 @@ from sabir.core.ports import Handle
 from sabir.core.services import Services, assemble
 from sabir.protocols.irc.translate.accept import PROTOCOL as IRC
 from sabir.protocols.irc.translate.content import IrcTranslator
+from sabir.protocols.mqtt.translate.content import MqttTranslator
 from sabir.protocols.mqtt.translate.said import PROTOCOL as MQTT
-from sabir.protocols.mqtt.translate.said import MqttTranslator
 from sabir.protocols.xmpp.features.chat import PROTOCOL as XMPP
 from sabir.protocols.xmpp.translate import XmppTranslator
 from sabir.storage import lock
@@ -115,5 +115,5 @@ def _services(
     )
     services.contents.register(XMPP, XmppTranslator(services.people))
     services.contents.register(IRC, IrcTranslator(services.people))
-    services.contents.register(MQTT, MqttTranslator())
+    services.contents.register(MQTT, MqttTranslator(services.people))
     return services
