@@ -42,7 +42,7 @@ from sabir.gateway.contract import Door, Environment, FrontEnd, PublicAddress
 from sabir.gateway.http import HttpFrontEnd
 from sabir.gateway.metrics import CommitMeter, Metrics
 from sabir.gateway.web import Site
-from sabir.media.disk import Disk
+from sabir.media.disk import FOLDER_NAME, Disk
 from sabir.media.pages import pages as media_pages
 from sabir.net.admission import Admission
 from sabir.net.dialer import Call, Dialer
@@ -63,7 +63,6 @@ log = logging.getLogger(__name__)
 
 Ports = Literal["auto", "default"]
 SECRET_NAME: Final = "secret"
-MEDIA_NAME: Final = "media"
 SECRET_BYTES: Final = 32
 _MS_PER_S: Final = 1000
 
@@ -103,7 +102,7 @@ class Server:
         runtime = self._runtime = NetRuntime(asyncio.get_running_loop(), self._monotonic)
         runtime.start()
         store = self._store = SqliteStore(self._lock, settings.storage, runtime.loop.call_soon_threadsafe)
-        disk = self._disk = Disk(self._data / MEDIA_NAME, runtime.loop.call_soon_threadsafe)
+        disk = self._disk = Disk(self._data / FOLDER_NAME, runtime.loop.call_soon_threadsafe)
         secret = Secret(_kept_secret(self._data / SECRET_NAME))
         services = self._services = assemble(
             store,

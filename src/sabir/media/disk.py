@@ -13,6 +13,8 @@ from typing import Final, TypeVar
 
 log = logging.getLogger(__name__)
 
+FOLDER_NAME: Final = "media"
+"""The folder, in the data folder."""
 THREADS: Final = 4
 MAX_WAITING: Final = 100
 """Jobs that wait because each is done alone."""
@@ -72,7 +74,7 @@ class Disk:
 
     def path(self, key: str) -> Path:
         """Return where the bytes of a file are."""
-        return self._folder / key[:2] / key[2:]
+        return self._folder / place_of(key)
 
     def draft(self, key: str) -> Path:
         """Return where they are written first."""
@@ -97,6 +99,11 @@ class Disk:
         for key in keys:
             self.path(key).unlink(missing_ok=True)
             self.small(key).unlink(missing_ok=True)
+
+
+def place_of(key: str) -> Path:
+    """Return where the bytes of a file are in the folder."""
+    return Path(key[:2], key[2:])
 
 
 class Draft:

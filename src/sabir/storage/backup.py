@@ -17,6 +17,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from sabir.core.model.changes import READY
 from sabir.storage import migrations, schema
 from sabir.storage.config import StorageConfig
 from sabir.storage.lock import DataLock
@@ -32,6 +33,9 @@ REPLACED_NAME: Final = "sabir.db.replaced"
 """Where a restore leaves the database that it takes the place of."""
 
 _HEAD: Final = text_of(sa.select(schema.log_head.c.generation, schema.log_head.c.seq))
+_FILES: Final = text_of(
+    sa.select(schema.media.c.store_key).where(schema.media.c.state == sa.bindparam("state"))
+)
 _GENERATION: Final = insert_into(schema.log_generations)
 _BEGIN: Final = text_of(
     sa.update(schema.log_head).ordered_values(
@@ -86,6 +90,17 @@ def backup(directory: Path, target: Path) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def files_of(copy: Path) -> list[str]:
+    """Return the keys of the files that a copy knows.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    uri = f"{copy.resolve().as_uri()}?mode=ro"
+    with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+        return [row[0] for row in connection.execute(_FILES, (READY,))]
 
 
 def restore(source: Path, lock: DataLock, now_ms: int) -> Restored:
