@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from sabir.crypto.errors import DuplicateMessageError, InvalidMessageError
+from sabir.crypto.errors import DuplicateMessageError, InvalidMessageError, InvalidSessionError
 from sabir.crypto.kdf import hkdf
 
 MOST_JUMP: Final = 25_000
@@ -72,14 +72,16 @@ class KeyChain(msgspec.Struct, frozen=True, array_like=True):
     links: tuple[Link, ...]
 
     def with_epoch(self, epoch: int, secret: bytes) -> KeyChain:
-        """Open `epoch` with the 32-byte `secret` of the braid; it must follow the newest."""
-        if epoch != self.links[-1].epoch + 1:
-            raise InvalidMessageError("post-quantum ratchet: an epoch out of order")
+        """Open `epoch`, the one after the newest, with the 32-byte `secret` of the braid."""
         root, link = _open(self.direction, epoch, self.root, secret, _ADD_EPOCH)
         return KeyChain(self.direction, root, (*self.links, link))
 
     def send(self, epoch: int) -> tuple[KeyChain, int, bytes]:
-        """Take the next key of `epoch` to send with: the chains after it, the number and the key (32 bytes)."""
+        """Take the next key of `epoch` to send with: the chains after it, the number and the key (32 bytes).
+
+        Raises:
+            InvalidSessionError: There is no such chain; no state that was made here comes to that.
+        """
         links = []
         number, key = 0, b""
         for link in self.links:
@@ -92,7 +94,7 @@ class KeyChain(msgspec.Struct, frozen=True, array_like=True):
             elif link.epoch >= epoch - EPOCHS_KEPT:
                 links.append(Link(link.epoch, None, link.receiving))
         if not number:
-            raise InvalidMessageError("post-quantum ratchet: no chain to send in")
+            raise InvalidSessionError("post-quantum ratchet: no chain to send in")
         return KeyChain(self.direction, self.root, tuple(links)), number, key
 
     def receive(self, epoch: int, number: int) -> tuple[KeyChain, bytes]:

@@ -15,7 +15,6 @@ from sabir.crypto.braid import machine
 from sabir.crypto.braid.messages import Message, decode, encode
 from sabir.crypto.braid.states import Braid
 from sabir.crypto.errors import (
-    InvalidMessageError,
     InvalidSessionError,
     InvalidVersionError,
     LegacyMessageError,
@@ -58,18 +57,16 @@ class SparsePostQuantumRatchet(msgspec.Struct, frozen=True, array_like=True):
     """One side of the post-quantum ratchet of a session: an immutable value.
 
     Attributes:
-        version: What is spoken: `BRAID`, or `NONE` after the other side could not.
+        version: What is spoken: `BRAID`, or `NONE` where one side cannot.
         minimum: A message of a lower version is refused.
-        direction: A2B for who began the session.
-        auth_key: 32 bytes from the handshake, kept until the first message settles the version.
+        settled: Whether the other side is known to speak `version`.
         braid: The key exchange; none in version 0.
-        chain: The keys of messages; none in version 0, nor while it may still come to that.
+        chain: The keys of messages; none in version 0.
     """
 
     version: int
     minimum: int
-    direction: Direction
-    auth_key: bytes | None
+    settled: bool
     braid: Braid | None
     chain: KeyChain | None
 
@@ -93,26 +90,22 @@ class SparsePostQuantumRatchet(msgspec.Struct, frozen=True, array_like=True):
         if len(auth_key) != AUTH_KEY_BYTES or not NONE <= minimum <= version <= BRAID:
             raise ValueError("an auth_key has 32 bytes, and versions go from 0 to 1")
         if version == NONE:
-            return cls(NONE, NONE, direction, None, None, None)
+            return _WITHOUT
         first = machine.first_to_send if direction is Direction.A2B else machine.first_to_answer
-        # While the other side may know nothing of this ratchet, its keys are not used.
-        chain = start(direction, auth_key) if minimum == BRAID else None
-        return cls(version, minimum, direction, auth_key, first(auth_key), chain)
+        return cls(version, minimum, minimum == version, first(auth_key), start(direction, auth_key))
 
     def send(self, random: Random) -> Sent:
         """Make the `pq_ratchet` field and the key of the next message to send."""
-        if self.braid is None:
+        if self.braid is None or self.chain is None:
             return Sent(self, b"", None)
         braid, kind, number, chunk, secret = machine.send(self.braid, random)
         chain, index, key = self.chain, 0, None
-        if chain is not None:
-            if secret is not None:
-                chain = chain.with_epoch(braid.epoch, secret)
+        if secret is not None:
+            chain = chain.with_epoch(braid.epoch, secret)
+        if self.settled:
             # The other side has agreed on the epoch before at the latest when it reads this.
             chain, index, key = chain.send(braid.epoch - 1)
-        after = SparsePostQuantumRatchet(
-            self.version, self.minimum, self.direction, self.auth_key, braid, chain
-        )
+        after = SparsePostQuantumRatchet(self.version, self.minimum, self.settled, braid, chain)
         return Sent(after, encode(Message(braid.epoch, index, kind, number, chunk)), key)
 
     def receive(self, data: bytes) -> Received:
@@ -120,33 +113,27 @@ class SparsePostQuantumRatchet(msgspec.Struct, frozen=True, array_like=True):
 
         Raises:
             InvalidMessageError: It is malformed, was altered, or is of an epoch that nobody is in.
-            LegacyMessageError: Its version is lower than `minimum`, or than what was settled.
+            LegacyMessageError: Its version is 0, and `minimum` or what was settled before is higher.
             InvalidVersionError: Its version does not exist yet.
             DuplicateMessageError: It was read before.
         """
-        version = data[0] if data else NONE
-        if version > self.version:
-            raise InvalidVersionError("post-quantum ratchet: a version that is not spoken here")
-        if version < self.version:
-            # Once a message of the agreed version has come, a lower one can only be an attack.
-            if self.auth_key is None or version < self.minimum:
-                raise LegacyMessageError("post-quantum ratchet: a version lower than the lowest allowed")
-            return Received(SparsePostQuantumRatchet(NONE, NONE, self.direction, None, None, None), None)
-        if self.braid is None:
-            if data:
-                raise InvalidMessageError("post-quantum ratchet: malformed message")
+        if self.braid is None or self.chain is None:
+            # Whatever the other side would like to speak, it learns from our messages that it cannot.
             return Received(self, None)
+        if data and data[0] > self.version:
+            raise InvalidVersionError("post-quantum ratchet: a version that is not spoken here")
+        if not data:
+            # Once a message of the agreed version has come, a lower one can only be an attack.
+            if self.settled:
+                raise LegacyMessageError("post-quantum ratchet: a message without it")
+            return Received(_WITHOUT, None)
         message, chain, key = decode(data), self.chain, None
-        if chain is None and self.auth_key is not None:
-            chain = start(self.direction, self.auth_key)
         braid, secret = machine.receive(self.braid, message)
-        if chain is not None:
-            if secret is not None:
-                chain = chain.with_epoch(braid.epoch - 1, secret)
-            if message.index or self.minimum == BRAID:
-                chain, key = chain.receive(message.epoch - 1, message.index)
-        after = SparsePostQuantumRatchet(self.version, self.minimum, self.direction, None, braid, chain)
-        return Received(after, key)
+        if secret is not None:
+            chain = chain.with_epoch(braid.epoch - 1, secret)
+        if message.index or self.minimum == BRAID:
+            chain, key = chain.receive(message.epoch - 1, message.index)
+        return Received(SparsePostQuantumRatchet(self.version, self.minimum, True, braid, chain), key)
 
     def serialize(self) -> bytes:
         """Return the state as bytes: secret, to be sealed by who stores it."""
@@ -165,5 +152,6 @@ class SparsePostQuantumRatchet(msgspec.Struct, frozen=True, array_like=True):
             raise InvalidSessionError("post-quantum ratchet: damaged state") from error
 
 
+_WITHOUT: Final = SparsePostQuantumRatchet(NONE, NONE, True, None, None)
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(SparsePostQuantumRatchet)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+from collections.abc import Callable
+from pathlib import Path
 from random import Random
 
+import msgspec
 import pytest
 
 from sabir.crypto.errors import (
@@ -18,6 +23,7 @@ from sabir.crypto.key_chain import MOST_JUMP, MOST_SKIPPED
 from sabir.crypto.spqr import BRAID, NONE, Direction, SparsePostQuantumRatchet
 
 SECRET = bytes(range(32))
+RECORDED = Path(__file__).parents[2] / "vectors/spqr/libsignal.json"
 
 
 def pair(minimum: int = BRAID) -> tuple[SparsePostQuantumRatchet, SparsePostQuantumRatchet]:
@@ -60,12 +66,16 @@ def test_a_message_without_the_ratchet_is_refused_where_the_ratchet_is_required(
 def test_a_side_that_may_goes_without_for_one_that_cannot() -> None:
     _, bob = pair(NONE)
     alice = SparsePostQuantumRatchet.initial(Direction.A2B, SECRET, minimum=NONE, version=NONE)
+    bob, offer, unused = bob.send(os.urandom)
+    alice, ignored = alice.receive(offer)
     alice, message, key = alice.send(os.urandom)
 
     bob, heard = bob.receive(message)
 
+    assert (unused, ignored) == (None, None)
     assert (message, key, heard) == (b"", None, None)
     assert bob.send(os.urandom)[1:] == (b"", None)
+    assert (bob.epoch, alice.epoch) == (0, 0)
 
 
 def test_keys_are_used_once_each_side_knows_that_the_other_has_them() -> None:
@@ -237,3 +247,49 @@ def test_the_state_stays_small_however_long_people_talk() -> None:
 
     assert alice.epoch > 100
     assert largest < 8_000
+
+
+def dice() -> Callable[[int], bytes]:
+    """Return a source of bytes that is the same each time."""
+    count = 0
+
+    def throw(size: int) -> bytes:
+        nonlocal count
+        count += 1
+        return hashlib.shake_256(count.to_bytes(4, "big")).digest(size)
+
+    return throw
+
+
+@pytest.mark.spec("Double Ratchet §5")
+def test_what_libsignal_sent_is_read_and_gives_the_keys_that_it_read_ours_with() -> None:
+    recorded = json.loads(RECORDED.read_text())
+    alice = SparsePostQuantumRatchet.initial(Direction.A2B, bytes.fromhex(recorded["secret"]))
+    digest, random = hashlib.sha256(), dice()
+
+    for step in recorded["steps"]:
+        if step is None:
+            alice, message, key = alice.send(random)
+            digest.update(message)
+        else:
+            alice, key = alice.receive(bytes.fromhex(step))
+        assert key is not None
+        digest.update(key)
+
+    assert alice.epoch == 4
+    assert digest.hexdigest() == recorded["sha256"]
+
+
+def test_an_initial_state_wants_a_key_of_the_right_length_and_versions_that_exist() -> None:
+    for secret, minimum, version in ((SECRET[:31], BRAID, BRAID), (SECRET, BRAID, NONE), (SECRET, NONE, 2)):
+        with pytest.raises(ValueError, match="32 bytes"):
+            SparsePostQuantumRatchet.initial(Direction.A2B, secret, minimum=minimum, version=version)
+
+
+def test_a_state_whose_parts_do_not_belong_together_sends_nothing() -> None:
+    alice, _ = pair()
+    assert alice.braid is not None
+    damaged = msgspec.structs.replace(alice, braid=msgspec.structs.replace(alice.braid, epoch=2))
+
+    with pytest.raises(InvalidSessionError):
+        damaged.send(os.urandom)
