@@ -144,8 +144,9 @@ def _reach(chain: Receiving, number: int) -> tuple[Receiving, bytes]:
     if number - chain.count > MOST_JUMP:
         raise InvalidMessageError("post-quantum ratchet: too far ahead")
     following, skipped = chain.key, chain.skipped
-    if skipped or number > chain.count + 1:
-        oldest = number - MOST_SKIPPED
+    oldest = number - MOST_SKIPPED
+    # Kept keys stand in their order, so a look at the first tells whether any is too old.
+    if number > chain.count + 1 or (skipped and next(iter(skipped)) < oldest):
         skipped = {kept: value for kept, value in skipped.items() if kept >= oldest}
         for passed in range(chain.count + 1, number):
             following, key = _step(following, passed)
