@@ -180,7 +180,9 @@ class WebSocketConnection(Connection):
     def _control(self, message: Message) -> None:
         self.frames_in += 1  # so that a flood of pings is slowed down as one of messages
         if message.opcode == PING:
-            self._carrier.put(encode(PONG, message.payload))  # RFC 6455 §5.5.2
+            if not self.lagging:  # else the answers of one who does not read them would pile up
+                self._carrier.put(encode(PONG, message.payload))  # RFC 6455 §5.5.2
+                self.lagging = self._carrier.lagging
         elif message.opcode == CLOSE:
             code = read_close(message.payload)
             # RFC 6455 §5.5.1: the answer repeats the code; then it is us who close.

@@ -9,6 +9,7 @@ from tests.unit.net.harness import run
 
 from sabir.gateway.config import HttpConfig
 from sabir.gateway.web import Page, Socket
+from sabir.gateway.websocket import WebSocketConnection
 from sabir.net.connection import Connection
 from sabir.wire.websocket.codec import BINARY, CLOSE, PING, PONG, TEXT, Decoder, encode_close, encode_masked
 
@@ -163,6 +164,34 @@ def test_a_fault_in_a_session_ends_it_after_its_last_words() -> None:
             assert server.gateway.traffic["echo"].faults == 1
 
     run(main())
+
+
+class Slow:
+    """A carrier whose peer does not read."""
+
+    id, peer, lagging = 1, "192.0.2.1", True
+
+    def __init__(self) -> None:
+        self.out = b""
+
+    def put(self, data: bytes) -> None:
+        self.out += data
+
+
+def test_pings_of_one_who_does_not_read_are_not_answered_and_pile_up_nothing() -> None:
+    carrier = Slow()
+    socket = WebSocketConnection(carrier, "192.0.2.1", False, is_text=True, max_message_bytes=1000)  # type: ignore[arg-type]  # stands in
+    socket.lag()
+
+    for _ in range(100):
+        socket.receive(encode_masked(PING, bytes(125), KEY))
+    assert carrier.out == b""
+    socket.catch_up()
+    carrier.lagging = False
+    socket.receive(encode_masked(PING, b"now", KEY))
+
+    assert carrier.out == b"\x8a\x03now"
+    assert socket.frames_in == 101
 
 
 @pytest.mark.spec("RFC 6455 §7.4.1")

@@ -19,6 +19,8 @@ from sabir.wire.http.types import (
 )
 
 _SWITCHING: Final = 101
+_MAX_DIGITS: Final = 18
+"""Of the length of a body."""
 _BODYLESS: Final = frozenset({_SWITCHING, 204, 304})
 
 
@@ -62,7 +64,7 @@ class Decoder:
         self._body_bytes = 0
         self._body: list[bytes] = []
         self._in_head = False
-        self._unseen_bytes = 0  # fed since the head began, while no line of it may be complete yet
+        self._unseen_bytes = 0  # fed since the head, or the last piece of a body, with nothing to show for it
         self.error: HttpSyntaxError | None = None
         """What is wrong behind what `feed` returned last; nothing comes after it."""
         self.is_idle = True
@@ -79,6 +81,7 @@ class Decoder:
 
     def feed(self, data: bytes) -> list[Event]:
         """Take `data`; return what it completes. What is wrong behind that is found in `error`."""
+        before = self.body_bytes_total
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -89,7 +92,10 @@ class Decoder:
                 raise  # a fault of ours, not of the peer
         except httptools.HttpParserError as error:
             self.error = HttpSyntaxError(400, str(error))
-        if self._in_head and self.error is None:
+        if not self._in_head and self.body_bytes_total != before:
+            self._unseen_bytes = 0
+        elif not self.is_idle and self.error is None:
+            # Of what has no end yet, a field of the head or behind the body, only the parser knows.
             self._unseen_bytes += len(data)
             if self._unseen_bytes > self._limits.target_bytes + self._limits.header_bytes:
                 self.error = HttpSyntaxError(431, "the head of the request is too long")
@@ -140,6 +146,8 @@ class Decoder:
         self._header_count += 1
         if self._header_bytes > self._limits.header_bytes or self._header_count > self._limits.header_count:
             self._fail(431, "the header fields are too long, or too many")
+        if not self._in_head:
+            return  # RFC 9110 §6.5.1: fields behind a body are not those of the head
         key, text = name.decode("latin-1").lower(), (value or b"").decode("latin-1")
         before = self._headers.get(key)
         if before is not None and key == "host":
@@ -149,6 +157,7 @@ class Decoder:
     def on_headers_complete(self) -> None:
         """The head is complete."""
         self._in_head = False
+        self._unseen_bytes = 0
         version = self._parser.get_http_version()
         if version not in {"1.0", "1.1"}:
             self._fail(505, "HTTP/1.1 is spoken here")
@@ -156,6 +165,9 @@ class Decoder:
             self._fail(400, "no Host")  # RFC 9112 §3.2
         if version == "1.0" and "transfer-encoding" in self._headers:
             self._fail(400, "HTTP/1.0 has no transfer codings")  # RFC 9112 §6.1
+        others, _, coding = self._headers.get("transfer-encoding", "").lower().rpartition(",")
+        if others and coding.strip() == "chunked":
+            self._fail(501, "the only transfer coding here is chunked")  # RFC 9112 §6.1
         path, _, query = self._target.decode("latin-1").partition("?")
         upgrades = self._parser.should_upgrade()
         self._request = HttpRequest(
@@ -171,8 +183,8 @@ class Decoder:
         assert self._plan is not None  # nothing is parsed after `forget`
         plan = self._plan(self._request)
         self._max_bytes = plan.max_bytes
-        length = self._headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > self._max_bytes:
+        length = self._headers.get("content-length", "0").lstrip("0") or "0"
+        if length.isdecimal() and (len(length) > _MAX_DIGITS or int(length) > self._max_bytes):
             self._fail(413, "the body is too long")
         self.is_in_body = True
         self.in_pieces = plan.in_pieces

@@ -191,3 +191,96 @@ def test_what_breaks_a_body_in_pieces_is_told_behind_its_head(body: bytes, statu
     assert isinstance(events[0], HttpRequest)
     assert isinstance(events[-1], BodyBroken)
     assert events[-1].status == status
+
+
+CHUNKED = b"POST /a HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 192.0.2.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.spec("RFC 9110 §6.5.1")
+def test_fields_behind_a_body_change_nothing_of_the_head() -> None:
+    reader = decoder()
+
+    (request,) = requests(
+        reader.feed(CHUNKED + b"1\r\nx\r\n0\r\nX-Forwarded-For: 127.0.0.1\r\nAuthorization: me\r\n\r\n")
+    )
+
+    assert request.body == b"x"
+    assert request.headers["x-forwarded-for"] == "192.0.2.1"
+    assert "authorization" not in request.headers
+
+
+@pytest.mark.parametrize("begun", [b"0\r\nA: ", b"0\r\nA", b"5;", b"5;a=", b"1\r\nx\r\n0\r\nA: "])
+def test_what_comes_with_a_body_and_never_ends_is_an_error(begun: bytes) -> None:
+    reader = decoder()
+    reader.feed(CHUNKED + begun)
+
+    fed = 0
+    while reader.error is None and fed < 1_000_000:
+        reader.feed(b"x" * 1_000)
+        fed += 1_000
+
+    assert fed < 50_000
+    assert reader.error is not None
+
+
+def test_a_body_in_many_pieces_is_no_such_thing() -> None:
+    reader = decoder(BodyPlan(max_bytes=1_000_000))
+    reader.feed(CHUNKED)
+    for _ in range(100):
+        reader.feed(b"3e8\r\n" + b"x" * 500)
+        reader.feed(b"x" * 500 + b"\r\n")
+
+    (request,) = requests(reader.feed(b"0\r\n\r\n"))
+
+    assert len(request.body) == 100_000
+
+
+@pytest.mark.spec("RFC 9112 §6.3")
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5",
+        b"Content-Length: 5\r\nContent-Length: 5",
+        b"Content-Length: 5, 5",
+        b"Content-Length: +5",
+        b"Content-Length: 5 5",
+        b"Content-Length : 5",
+        b"Transfer-Encoding: identity",
+        b"Transfer-Encoding: xchunked",
+        b"Transfer-Encoding: chunked, identity",
+        b"Transfer-Encoding: gzip, chunked",
+        b"Transfer-Encoding: \x0bchunked",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: x",
+        b"A: b\nContent-Length: 5",
+        b"A: b\rContent-Length: 5",
+        b"A: b\r\n Content-Length: 5",
+        b"Content-Length: " + b"9" * 5_000,
+    ],
+)
+def test_a_body_of_two_lengths_is_never_guessed_at(fields: bytes) -> None:
+    reader = decoder()
+
+    assert reader.feed(b"POST /a HTTP/1.1\r\nHost: h\r\n" + fields + b"\r\n\r\n0\r\n\r\n") == []
+    assert reader.error is not None
+
+
+@pytest.mark.parametrize(
+    "line", [b"5\n", b"0x5\r\n", b"5 \r\n", b"5;a\n", b"-5\r\n", b"fffffffffffffffff\r\n"]
+)
+def test_a_chunk_whose_size_could_be_read_in_two_ways_is_an_error(line: bytes) -> None:
+    reader = decoder()
+
+    reader.feed(CHUNKED + line + b"abcde\r\n0\r\n\r\n")
+
+    assert reader.error is not None
+
+
+def test_a_length_with_many_zeros_is_still_one() -> None:
+    reader = Decoder(HttpLimits(), lambda request: COLLECTED, lambda: None)
+
+    (request,) = requests(
+        reader.feed(b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: " + b"0" * 5_000 + b"5\r\n\r\nabcde")
+    )
+
+    assert request.body == b"abcde"
