@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 from tests.support.xmpp import Peer, XmppServer
-from tests.unit.cli.test_moving import export_of, log_in, write
+from tests.unit.cli.test_moving import VECTORS, export_of, log_in, write
 from tests.unit.cli.typed import sabir
 
 from sabir.wire.xml import Element
@@ -153,6 +153,21 @@ def test_what_both_archives_hold_is_one_message_in_order_of_time(tmp_path: Path)
     assert [each.stamp[11:19] for each in mine[:3]] == ["09:00:00", "10:00:00", "10:00:01"]
     assert [each.body for each in archive(juliet, ids=mine[2].id)] == ["two"]
     assert [each.body for each in archive(juliet, **{"with": "nurse@a.example"})] == ["zero"]
+    server.close()
+
+
+@pytest.mark.spec("XEP-0227 §4.11")
+def test_what_prosody_kept_for_two_people_is_one_conversation(tmp_path: Path) -> None:
+    files = [VECTORS / "prosody-archive-juliet.xml", VECTORS / "prosody-archive-romeo.xml"]
+
+    result = sabir("import", *files, "--data", tmp_path)
+
+    assert (result.stdout, result.stderr) == ("Imported 2 accounts and 6 messages.\n", "")
+    server = XmppServer(tmp_path)
+    romeo, juliet = log_in(server, "romeo"), log_in(server, "juliet")
+    bodies = ["But soft, what light & so on", "Ay me", "But, soft", "", "ok", "ok"]
+    assert [each.body for each in archive(juliet)] == bodies
+    assert [each[:4] for each in archive(romeo)] == [each[:4] for each in archive(juliet)]
     server.close()
 
 
