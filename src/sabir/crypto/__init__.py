@@ -36,11 +36,13 @@ from sabir.crypto.messages import (
 from sabir.crypto.record import SessionRecord
 from sabir.crypto.seal import open_sealed, seal
 from sabir.crypto.sender_keys import SenderKeyRecord
+from sabir.crypto.sesame import Envelope, Sesame
 from sabir.crypto.store import Direction, InMemoryProtocolStore, ProtocolStore
 
 __all__ = (
     "Direction",
     "DuplicateMessageError",
+    "Envelope",
     "Fingerprint",
     "FingerprintError",
     "GroupCipher",
@@ -66,6 +68,7 @@ __all__ = (
     "SenderKeyDistributionMessage",
     "SenderKeyMessage",
     "SenderKeyRecord",
+    "Sesame",
     "SessionBuilder",
     "SessionCipher",
     "SessionRecord",

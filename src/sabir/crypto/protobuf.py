@@ -17,7 +17,7 @@ GROUP_END: Final = 4
 FIXED_32: Final = 5
 
 MAX_FIELDS: Final = 4096
-"""Values in one message, unknown ones included; lists in stored states are the longest that we write."""
+"""Values in one message, unknown ones included, unless its reader allows more."""
 
 _MAX_VARINT_BYTES: Final = 10
 _MAX_FIELD: Final = (1 << 29) - 1
@@ -68,13 +68,12 @@ class Fields:
     """The fields of a message.
 
     Raises:
-        ProtobufError: The bytes are no message, or hold more than `MAX_FIELDS` values.
+        ProtobufError: The bytes are no message, or hold more than `most` values.
     """
 
-    __slots__ = ("_data", "_fields", "_values")
+    __slots__ = ("_fields", "_values")
 
-    def __init__(self, data: bytes) -> None:
-        self._data: bytes = data
+    def __init__(self, data: bytes, most: int = MAX_FIELDS) -> None:
         self._fields: list[int] = []
         self._values: list[int | bytes] = []
         end = len(data)
@@ -85,7 +84,7 @@ class Fields:
             kind = tag & 7
             if not 0 < field <= _MAX_FIELD:
                 raise ProtobufError("no such field number")
-            if len(self._fields) == MAX_FIELDS:
+            if len(self._fields) == most:
                 raise ProtobufError("too many fields")
             if kind == VARINT:
                 number, at = _varint(data, at)

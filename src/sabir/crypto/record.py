@@ -53,6 +53,15 @@ class SessionRecord:
             return self
         return SessionRecord(None, [self.current, *self.archived[: MAX_ARCHIVED - 1]])
 
+    def only_with(self, identity_key: bytes) -> SessionRecord:
+        """Return the record without the sessions with any other identity key."""
+        current = self.current
+        if current is not None and current.their_identity != identity_key:
+            current = None
+        return SessionRecord(
+            current, [state for state in self.archived if state.their_identity == identity_key]
+        )
+
     def promoted(self, base_key: bytes) -> SessionRecord | None:
         """Return the record with the session of this name as its current one, or None if there is none."""
         if self.current is not None and self.current.base_key == base_key:
