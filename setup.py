@@ -76,6 +76,7 @@ COMPILED: tuple[str, ...] = (
     "src/sabir/protocols/mqtt/codec/properties.py",
     "src/sabir/protocols/mqtt/features/acl.py",
     "src/sabir/protocols/mqtt/features/broker.py",
+    "src/sabir/protocols/mqtt/features/progress.py",
     "src/sabir/protocols/mqtt/features/quotas.py",
     "src/sabir/protocols/mqtt/features/sessions.py",
     "src/sabir/protocols/mqtt/features/shelf.py",

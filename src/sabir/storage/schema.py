@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-VERSION: Final = "0011"
+VERSION: Final = "0012"
 """The migration that makes these tables."""
 
 metadata: Final = sa.MetaData()
@@ -341,6 +341,7 @@ mqtt_sessions: Final = sa.Table(
     _number("expires_ms"),
     sa.Column("will", sa.LargeBinary, nullable=False, server_default=sa.text("x''")),
     sa.Column("will_due_ms", _Number, nullable=False, server_default="0"),
+    sa.Column("chat_seq", _Number, nullable=False, server_default="0"),
     sa.UniqueConstraint("account_id", "client_id", name="mqtt_sessions_client"),
     **_STRICT,
 )
@@ -352,6 +353,7 @@ mqtt_filters: Final = sa.Table(
     _text("filter", key=True),
     _number("flags"),
     _number("sub_id"),
+    sa.Column("since_seq", _Number, nullable=False, server_default="0"),
     **_CLUSTERED,
 )
 

@@ -226,6 +226,8 @@ class MqttSessionRow(Change):
     """What is published if the client goes without saying goodbye, as its protocol packs it; empty if nothing."""
     will_due_ms: int = 0
     """0 while the client is connected."""
+    chat_seq: int = 0
+    """The entry of the log up to which the client has what was said; 0 if it does not want to know."""
 
 
 class MqttFilterRow(Change):
@@ -235,6 +237,8 @@ class MqttFilterRow(Change):
     filter: str
     flags: int = 0
     sub_id: int = 0
+    since_seq: int = 0
+    """The last entry of the log before it was subscribed to, where the filter is about what is said."""
 
 
 class MqttMessageRow(Change):

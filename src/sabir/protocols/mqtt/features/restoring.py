@@ -9,6 +9,7 @@ from sabir.core.model.actor import Account
 from sabir.core.model.changes import Change, MqttMessageRow, MqttSessionRow
 from sabir.core.ports import QueueRows
 from sabir.protocols.mqtt.features.broker import Broker
+from sabir.protocols.mqtt.features.progress import Progress
 from sabir.protocols.mqtt.features.sessions import NEVER, ClientSession, Subscription
 from sabir.protocols.mqtt.features.shelf import fill, filter_of, message_of, unpacked
 from sabir.protocols.mqtt.features.topics import shared
@@ -26,6 +27,8 @@ def restore(broker: Broker, rows: QueueRows) -> None:
         parts = shared(filters.filter)
         if owner is not None and parts is not None:
             subscription = Subscription(filter_of(filters), filters.sub_id)
+            if filters.since_seq and owner.progress is not None:
+                owner.progress.since[filters.filter] = filters.since_seq
             owner.filters[filters.filter] = subscription
             broker.subscriptions.add(owner, parts[0], parts[1], subscription)
             broker.quotas.add_filter(owner.stock, filters.filter)
@@ -60,6 +63,7 @@ def _sessions(broker: Broker, rows: QueueRows) -> dict[int, ClientSession]:
             continue
         session = ClientSession(broker.dues, account, row.client_id)
         session.row, session.expiry_s, session.ends_ms = row.id, row.expiry_s, row.expires_ms
+        session.progress = Progress(row.chat_seq) if row.chat_seq else None
         session.stock.keep(1)
         found[row.id] = broker.sessions[row.account_id, row.client_id] = session
         left_ms = row.expires_ms - now_ms if row.expires_ms else row.expiry_s * _MS_PER_S

@@ -13,6 +13,7 @@ from sabir.core.ports import Clock, Handle
 from sabir.gateway.contract import Counters
 from sabir.net.connection import Connection
 from sabir.protocols.mqtt.codec.message import Form, Message, duplicate, packet_id_bytes
+from sabir.protocols.mqtt.features.progress import Progress
 from sabir.protocols.mqtt.features.quotas import Quotas
 from sabir.protocols.mqtt.machine import Inflow, Outflow, Sending
 from sabir.protocols.mqtt.types import packets as p
@@ -34,8 +35,6 @@ class Subscription:
         self.wanted: Final = wanted
         self.subscription_id: Final = subscription_id
         """0 = none."""
-        self.since_seq = 0
-        """Of a chat topic: the last entry of the log before it was subscribed to."""
 
 
 class Dues:
@@ -80,6 +79,8 @@ class ClientSession:
         self.queued = 0
         """The number of what was put last into its stored queue."""
         self._dues: Final = dues
+        self.progress: Progress | None = None
+        """Its place in the log, if it has chat topics."""
         self._is_plain = True  # the client has no wishes that concern each packet
         self._maximum_packet_size = 0
         self._alias_maximum = 0
@@ -223,6 +224,8 @@ class ClientSession:
         """Forget what the client has, or is never to have, in the store too."""
         if sending.row and self._dues.settled is not None:
             self._dues.settled(self, sending)
+        if sending.message.seq and self.progress is not None:
+            self.progress.settle(sending.message.seq)
 
     def received(self, packet_id: int) -> Sending | None:
         """Take note of PUBREC; return the message, None if there is none such under way."""

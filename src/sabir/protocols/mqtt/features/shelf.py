@@ -50,6 +50,7 @@ class Shelf:
             expires_ms=session.ends_ms,
             will=b"" if session.will is None else packed(session.will),
             will_due_ms=session.will_due_ms,
+            chat_seq=0 if session.progress is None else session.progress.acknowledged_seq,
         )
 
     def subscription(self, session: ClientSession, subscription: Subscription) -> MqttFilterRow:
@@ -60,6 +61,7 @@ class Shelf:
             filter=wanted.name,
             flags=wanted.options,
             sub_id=subscription.subscription_id,
+            since_seq=0 if session.progress is None else session.progress.since.get(wanted.name, 0),
         )
 
     def message(self, message: Message) -> MqttMessageRow:

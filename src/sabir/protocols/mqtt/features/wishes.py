@@ -7,10 +7,13 @@ from typing import Final
 from sabir.protocols.mqtt.codec.message import Message
 from sabir.protocols.mqtt.features.sessions import ClientSession, Subscription
 from sabir.protocols.mqtt.features.topics import covers
-from sabir.protocols.mqtt.translate.topics import Place, is_chat, wanted_of
+from sabir.protocols.mqtt.translate.topics import CBOR, INBOX, MSG, TEXT, Place, is_chat, wanted_of
 
 MAX_QOS: Final = 1
 """Granted on chat topics: what a client did not take is in the log, not in its queue."""
+
+
+_SAID: Final = frozenset((TEXT, MSG, MSG + CBOR, INBOX, INBOX + CBOR))
 
 
 class Wish:
@@ -27,13 +30,12 @@ class Wish:
         self.since_seq = 0
         """The log number from which on entries are for it, if it was gone meanwhile."""
 
-    def add(self, subscription: Subscription) -> None:
+    def add(self, subscription: Subscription, since_seq: int = 0) -> None:
         """Add a filter: the highest QoS counts, and all identifiers ([MQTT-3.3.4-2], [MQTT-3.3.4-5])."""
         wanted = subscription.wanted
         qos = min(wanted.qos, MAX_QOS)
         ids = (subscription.subscription_id,) if subscription.subscription_id else ()
-        since = subscription.since_seq
-        self.since_seq = since if self.qos < 0 else min(self.since_seq, since)
+        self.since_seq = since_seq if self.qos < 0 else min(self.since_seq, since_seq)
         self.qos = max(self.qos, qos)
         self.ids += ids
         self.retains |= wanted.retain_as_published
@@ -49,6 +51,7 @@ class Wishes:
         self._client: Final = client
         self._topics: dict[str, Wish] | None = None
         self._rooms: dict[str, None] = {}
+        self._kept: dict[str, int] = {}
 
     def changed(self) -> None:
         """Note that filters came or went."""
@@ -63,6 +66,14 @@ class Wishes:
         self._all()
         return list(self._rooms)
 
+    def kept(self) -> dict[str, int]:
+        """Return the rooms (and the empty name for direct messages) of which the client wants all that is said.
+
+        That is what it is to have at QoS 1, also if it was gone meanwhile; each with the entry that comes before it.
+        """
+        self._all()
+        return self._kept
+
     def offer(self, message: Message, *, is_own: bool = False) -> bool:
         """Send a message if the client wants it; return whether it does."""
         wish = self.of(message.topic)
@@ -74,8 +85,11 @@ class Wishes:
     def send(self, wish: Wish, message: Message, *, is_own: bool = False) -> None:
         """Send a message to a client that wants it."""
         qos, ids = (wish.own_qos, wish.own_ids) if is_own else (wish.qos, wish.ids)
-        if qos >= 0:
-            self._client.offer(message, qos, message.retain and wish.retains, ids, "")
+        if qos < 0:
+            return
+        if qos and message.seq and self._client.progress is not None:
+            self._client.progress.owe(message.seq)
+        self._client.offer(message, qos, message.retain and wish.retains, ids, "")
 
     def offer_reply(self, message: Message) -> bool:
         """Send what was published on a topic that has any levels; return whether the client wants it."""
@@ -92,6 +106,7 @@ class Wishes:
         if topics is None:
             topics = self._topics = {}
             self._rooms = {}
+            self._kept = {}
             for name, subscription in self._client.filters.items():
                 place = wanted_of(name) if is_chat(name) else None
                 if place is not None:
@@ -99,7 +114,12 @@ class Wishes:
         return topics
 
     def _add(self, topics: dict[str, Wish], place: Place, subscription: Subscription) -> None:
+        progress = self._client.progress
+        since_seq = 0 if progress is None else progress.since.get(subscription.wanted.name, 0)
+        room = place.name if place.is_room else ""
         if place.is_room:
-            self._rooms[place.name] = None
+            self._rooms[room] = None
+        if subscription.wanted.qos and not _SAID.isdisjoint(place.whats):
+            self._kept[room] = min(self._kept.get(room, since_seq), since_seq)
         for topic in place.topics():
-            topics.setdefault(topic, Wish()).add(subscription)
+            topics.setdefault(topic, Wish()).add(subscription, since_seq)

@@ -29,7 +29,9 @@ from sabir.protocols.mqtt.codec.message import Message
 from sabir.protocols.mqtt.errors import reason_for
 from sabir.protocols.mqtt.features import reading
 from sabir.protocols.mqtt.features.asking import ask
+from sabir.protocols.mqtt.features.catching import MAX_WAITING_BYTES, CatchingUp
 from sabir.protocols.mqtt.features.moderating import describe, moderate
+from sabir.protocols.mqtt.features.progress import Progress
 from sabir.protocols.mqtt.features.replies import arrived, reply
 from sabir.protocols.mqtt.features.sessions import ClientSession
 from sabir.protocols.mqtt.features.speaking import Reacting, speak
@@ -80,6 +82,12 @@ class Chat:
         self._wishes: Final = self._talk.wishes
         self._turnstile: Final = turnstile
         self._answer: Final = answer
+        self._shared: Final = place
+        self._catching: CatchingUp | None = None
+        self._is_writing = False
+        self._is_closed = False
+        if client.progress is not None:
+            client.progress.told = self._progressed
 
     # What the client publishes
 
@@ -167,7 +175,7 @@ class Chat:
 
     def posted(self, conversation: Conversation, event: Event, token: object) -> None:
         """Acknowledge what is in the log, and show it to the client itself if it wants that."""
-        self._show(conversation, event, is_own=True)
+        self._happened(conversation, event, is_own=True)
         if isinstance(token, p.Publish):
             self._talk.done(token)
 
@@ -217,9 +225,21 @@ class Chat:
 
         self._talk.attending.enter(wanted.name, lambda conversation: then(granted), refused, key=key)
 
-    def subscribed(self, name: str, *, is_new: bool) -> None:
-        """Take note of a filter that was granted, and send what is retained for it (MQTT 5.0 §3.3.1.3)."""
+    def granted(self, name: str, *, is_new: bool) -> None:
+        """Take note of a filter that is granted: what is said from now on is for it."""
+        client, head_seq = self._talk.client, self._services.delivery.head_seq
+        wanted = wanted_of(name) if is_chat(name) else None
+        if wanted is None:
+            return
+        if client.progress is None:
+            client.progress = Progress(head_seq)
+            client.progress.told = self._progressed
+        if is_new:
+            client.progress.since[name] = head_seq
         self._wishes.changed()
+
+    def subscribed(self, name: str, *, is_new: bool) -> None:
+        """Send what is retained for a filter that was granted (MQTT 5.0 §3.3.1.3)."""
         wanted = wanted_of(name) if is_chat(name) else None
         subscription = self._talk.client.filters.get(name)
         if wanted is None or subscription is None:
@@ -238,6 +258,10 @@ class Chat:
         if not any(is_chat(name) for name in names):
             return
         self._wishes.changed()
+        progress = self._talk.client.progress
+        if progress is not None:
+            for name in names:
+                progress.since.pop(name, None)
         self._talk.attending.leave_all_but(self._wishes.rooms())
         for name in names:
             wanted = wanted_of(name)
@@ -245,15 +269,16 @@ class Chat:
             if account is not None and self._wishes.of(topic_of_user(account.name, topics.PRESENCE)) is None:
                 self._boards.unwatch(account, self._wishes)
 
-    def come_back(self, then: Callable[[], None]) -> None:
-        """Join the rooms that a session was in when its client was gone; then call `then`."""
+    def come_back(self) -> None:
+        """Join the rooms that a session was in when its client was gone, and show what was said meanwhile."""
         rooms = self._wishes.rooms()
+        catching = self._catch_up()
         left = [len(rooms) + 1]
 
         def one(*outcome: object) -> None:
             left[0] -= 1
-            if left[0] == 0:
-                then()
+            if left[0] == 0 and catching is not None:
+                catching.go_on()
 
         for name in self._talk.client.filters:
             wanted = wanted_of(name) if is_chat(name) else None
@@ -266,6 +291,14 @@ class Chat:
     def close(self) -> None:
         """Leave everything."""
         talk = self._talk
+        progress = talk.client.progress
+        if self._catching is not None:
+            self._catching.stop()
+        elif progress is not None:
+            progress.sent_seq = max(progress.sent_seq, self._services.delivery.head_seq)
+        self._is_closed = True
+        if progress is not None:
+            progress.told = None
         if talk.owner.presence.is_available:
             self._services.presences.change(talk.owner, OFFLINE)
         for name in talk.client.filters:
@@ -311,17 +344,62 @@ class Chat:
         if event.kind == Kind.TOPIC:
             self._show_meta(conversation)
         else:
-            self._show(conversation, event, is_own=False)
+            self._happened(conversation, event, is_own=False)
 
-    def _show(self, conversation: Conversation, event: Event, *, is_own: bool) -> None:
-        if event.kind not in SHOWN:
+    def _happened(self, conversation: Conversation, event: Event, *, is_own: bool) -> None:
+        """Show an entry, unless the client reads it from the log."""
+        if event.kind not in SHOWN or self._is_closed:
             return
+        progress, client = self._talk.client.progress, self._talk.client
+        if progress is not None and self._catching is None:
+            if event.seq <= progress.sent_seq:
+                return  # it was read from the log
+            if client.outflow.waiting_bytes >= MAX_WAITING_BYTES:
+                self._catch_up()
+            else:
+                progress.sent_seq = event.seq
+        if self._catching is not None:
+            self._catching.passed(event, is_own=is_own)
+        else:
+            self._show(conversation, event, is_own, is_late=False)
+
+    def _catch_up(self) -> CatchingUp | None:
+        """Let the client read the log, if it wants all that is said."""
+        progress = self._talk.client.progress
+        if progress is None or not self._wishes.kept():
+            return None
+        self._catching = CatchingUp(self._talk, progress, self._show_late, self._go_live)
+        return self._catching
+
+    def _show_late(self, conversation: Conversation, event: Event, is_own: bool) -> None:
+        self._show(conversation, event, is_own, is_late=True)
+
+    def _go_live(self) -> None:
+        self._catching = None
+
+    def _progressed(self) -> None:
+        """Read on when the client has acknowledged something, and keep in the store how far it is."""
+        if self._catching is not None:
+            self._catching.go_on()
+        if self._talk.client.row and not self._is_writing:
+            self._is_writing = True
+            self._services.scheduler.shortly(self._write)
+
+    def _write(self) -> None:
+        self._is_writing = False
+        client, broker = self._talk.client, self._shared.broker
+        if client.row and not client.is_over:
+            broker.write([broker.shelf.session(client)])
+
+    def _show(self, conversation: Conversation, event: Event, is_own: bool, *, is_late: bool) -> None:
         view = self._talk.rendered.of(conversation, event, self._talk.account.actor)
         if view is None:
             return
         is_shown = False
         for topic in view.topics:
             wish = self._wishes.of(topic)
+            if is_late and wish is not None and (not wish.qos or event.seq <= wish.since_seq):
+                continue
             shown = None if wish is None else view.message(topic)
             if wish is not None and shown is not None:
                 self._wishes.send(wish, shown, is_own=is_own)

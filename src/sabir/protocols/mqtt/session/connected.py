@@ -365,6 +365,8 @@ class MqttSession:
                 reason = reason if at in of_rooms and answer_of < FAILED else answer_of
             if reason < FAILED:
                 granted.append((wanted, is_new))
+                if at in of_rooms and self._chat is not None:
+                    self._chat.granted(wanted.name, is_new=is_new)
             reasons.append(reason if reason < FAILED or session.version == p.V5 else FAILED)
         answer = p.Answers(p.SUBACK, packet.packet_id, reasons)  # [MQTT-3.8.4-1], [MQTT-3.8.4-6]
 
@@ -444,7 +446,7 @@ class MqttSession:
         self._flush()
         session.pump()
         if self._chat is not None and let_in.is_present:
-            self._chat.come_back(lambda: None)
+            self._chat.come_back()
 
     # The end
 
