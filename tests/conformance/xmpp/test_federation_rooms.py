@@ -267,3 +267,17 @@ def test_somebody_elsewhere_is_invited(net: Net, juliet: Peer, romeo: Peer) -> N
     assert invite is not None
     assert (invitation.get("from"), invite.get("from")) == (ROOM, f"juliet@{HERE}")
     assert invite.child_text("reason") == "Come"
+
+
+def test_nobody_of_a_blocked_server_invites_by_way_of_a_room(net: Net, juliet: Peer, romeo: Peer) -> None:
+    nurse = net.servers[HERE].log_in("nurse")
+    nurse.ask(f"<block xmlns='urn:xmpp:blocking'><item jid='{THERE}'/></block>", type="set")
+    enter(net, romeo, "Montague")
+    nurse.hear()
+
+    invite = f"<invite to='nurse@{HERE}'/>"
+    romeo.say(f"<message to='{ROOM}'><x xmlns='{USER}'>{invite}</x></message>")
+    net.settle()
+    assert nurse.hear() == []
+    juliet.say(f"<message to='{ROOM}'><x xmlns='{USER}'>{invite}</x></message>")
+    assert len(nurse.hear()) == 1

@@ -11,6 +11,7 @@ from tests.support.xmpp import PASSWORD, Peer, XmppServer
 from tests.unit.cli.typed import sabir
 
 from sabir.protocols.xmpp.client import ClientStream, Phase
+from sabir.protocols.xmpp.pie import reading
 from sabir.wire.xml import Element
 
 VECTORS = Path(__file__).parents[2] / "vectors/pie"
@@ -260,6 +261,8 @@ SCRAM = "<scram-credentials xmlns='urn:xmpp:pie:0#scram' mechanism='SCRAM-SHA-1'
         ("<!DOCTYPE a [<!ENTITY x 'y'>]><server-data xmlns='urn:xmpp:pie:0'/>", ":1: document types"),
         (export_of("<user/>"), ":3: a user without a name"),
         (export_of("<user name='a'>" + "<a>" * 200 + "</a>" * 200 + "</user>"), ":3: more than 100 levels"),
+        (export_of("<other>" + "<a>" * 11_000), ":3: more than 10000 levels"),
+        (export_of("<other a='" + "x" * 1_300_000 + "'/>"), "a tag of more than 1048576 bytes"),
         (
             export_of("<user name='a'>\n" + SCRAM.format("<iter-count>x</iter-count>") + "</user>"),
             ":4: iter-count",
@@ -359,3 +362,18 @@ def test_an_export_never_overwrites_a_file(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert file.read_text() == "precious"
+
+
+def test_what_an_account_includes_counts_as_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_PERSON_BYTES", 10_000)
+    part = f"<vCard xmlns='vcard-temp'><NOTE>{'x' * 3_000}</NOTE></vCard>"
+    (tmp_path / "card.xml").write_text(part)
+
+    def read(times: int) -> int:
+        include = "<i:include xmlns:i='http://www.w3.org/2001/XInclude' href='card.xml'/>"
+        (tmp_path / "export.xml").write_text(export_of(f"<user name='a'>{include * times}</user>"))
+        return len(list(reading.Reader([tmp_path / "export.xml"]).persons()))
+
+    assert read(3) == 1
+    with pytest.raises(reading.PieError, match="an account of more than"):
+        read(4)

@@ -12,7 +12,8 @@ from sabir.core.errors import Refusal
 from sabir.core.model.conversation import Conversation, Role
 from sabir.core.model.signals import Cause
 from sabir.core.policy import PolicyConfig
-from sabir.core.ports import StoreError
+from sabir.core.ports import Session, StoreError
+from sabir.core.services import moderation
 
 
 @pytest.fixture
@@ -87,3 +88,29 @@ def test_a_restart_counts_the_rooms_that_exist(world: World) -> None:
     directory.load(snapshot_of(world))
 
     assert directory.actor(ada.actor.id).rooms_owned == 1
+
+
+def test_a_room_remembers_so_many_people_and_no_more_by_anybody_but_an_operator(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moderation, "MAX_MEMBERS", 2)
+    ada = world.session("ada")
+    room = world.join(ada, "a")
+    refusals: list[Refusal] = []
+
+    def give(session: Session | None, number: int, role: Role) -> None:
+        actor = world.services.accounts.remote("xmpp", f"p{number}@far.example")
+        world.services.moderation.set_role(session, room, actor, role, "x" * 5_000, nothing, refusals.append)
+        world.scheduler.run()
+
+    give(ada, 1, Role.MEMBER)
+    give(ada, 2, Role.BANNED)
+    give(ada, 1, Role.ADMIN)
+    target = world.account("bob").actor
+    world.services.invitations.invite(ada, room, target, "", nothing, refusals.append)
+    world.scheduler.run()
+
+    assert refusals == [Refusal.TOO_MANY] * 2
+    assert [len(member.reason) for member in room.members.values()] == [0, moderation.MAX_REASON]
+    give(None, 3, Role.MEMBER)
+    assert len(room.members) == 3

@@ -74,7 +74,7 @@ class Invitations:
             return Refusal.BANNED
         if refusal is None and target.id in conversation.attendees:
             return Refusal.ALREADY_ATTENDING
-        return refusal
+        return refusal or self._moderation.may_add(conversation, target)
 
     def _admit(
         self,

@@ -40,9 +40,14 @@ from sabir.core.model.state import (
 from sabir.core.pace import Pace
 from sabir.core.ports import Session
 from sabir.core.services.membership import release, span_row
+from sabir.core.services.peers import is_blocked
 from sabir.core.services.rooms import Rooms
 
 MAX_MASKS = 256
+MAX_MEMBERS = 10_000
+"""People of one room with a role, a ban or an invitation; an operator may add more."""
+MAX_REASON = 1_000
+"""Characters of a reason that is kept."""
 MAX_TOPIC = 2_000
 Then = Callable[[], None]
 Refused = Callable[[Refusal], None]
@@ -184,12 +189,15 @@ class Moderation:
             refusal = None if session is None else policy.may_set_role(conversation, actor, target, role)
             if refusal is None and conversation.destroyed:
                 refusal = Refusal.ROOM_GONE
-            if refusal is None and session is not None and role is Role.OWNER:
-                refusal = self._rooms.may_own(target)
+            if refusal is None and session is not None:
+                refusal = self.may_add(conversation, target)
+                if role is Role.OWNER:
+                    refusal = refusal or self._rooms.may_own(target)
+                refusal = refusal or self._pace.take(session.actor.id)
             if refusal is not None:
                 return refusal
             by = "" if session is None else self.nick_of(conversation, actor)
-            made.append(self.form_role(log, conversation, actor, target, by, role, reason))
+            made.append(self.form_role(log, conversation, actor, target, by, role, reason[:MAX_REASON]))
             log.undo(made.clear)
             return None
 
@@ -198,6 +206,11 @@ class Moderation:
             self.tell_role(conversation, made[0])
 
         self._log.append(Operation(form, done, refused))
+
+    def may_add(self, conversation: Conversation, target: Actor) -> Refusal | None:
+        """Return why the room cannot have somebody more to remember, or None."""
+        known = target.id in conversation.members
+        return Refusal.TOO_MANY if not known and len(conversation.members) >= MAX_MEMBERS else None
 
     def form_role(
         self,
@@ -269,8 +282,7 @@ class Moderation:
     def ask_in(self, conversation: Conversation, by: Actor, target: Actor, reason: str) -> None:
         """Tell the devices of `target` that `by` asks them in, unless it is somebody they have blocked."""
         if target.account_id is not None:
-            blocks = self._directory.blocks.get(target.account_id, ())
-            if by.name not in blocks:
+            if not is_blocked(self._directory.blocks.get(target.account_id, {}), by):
                 told = Invited(conversation, by, reason, conversation.config.key)
                 for other in self._sessions.of(target.account_id):
                     other.signal(told)

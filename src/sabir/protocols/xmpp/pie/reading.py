@@ -36,7 +36,10 @@ from sabir.wire.xml.element import XML_NAMESPACE
 
 INCLUDE: Final = "http://www.w3.org/2001/XInclude"
 MAX_PERSON_BYTES: Final = 64 << 20
+MAX_TAG_BYTES: Final = 1 << 20
+"""A tag, or whatever else the parser only knows as a whole."""
 MAX_DEPTH: Final = 100
+MAX_SKIPPED_DEPTH: Final = 10_000
 MAX_INCLUDES: Final = 1_000_000
 MAX_NESTING: Final = 3
 """Files included by files: hosts, and their accounts."""
@@ -146,14 +149,14 @@ class _File:
         """Read the file, yielding the size of each piece when it is through the parser."""
         try:
             with self._path.open("rb") as file:
+                read = 0
                 while chunk := file.read(READ_BYTES):
                     self._parser.Parse(chunk, False)
-                    if (
-                        self._person is not None
-                        and not self._skipped
-                        and (self._parser.CurrentByteIndex - self._person_at > MAX_PERSON_BYTES)
-                    ):
+                    read += len(chunk)
+                    if self._person is not None and not self._skipped and self._held() > MAX_PERSON_BYTES:
                         raise ValueError(f"an account of more than {MAX_PERSON_BYTES} bytes")
+                    if read - self._parser.CurrentByteIndex > MAX_TAG_BYTES:
+                        raise ValueError(f"a tag of more than {MAX_TAG_BYTES} bytes")
                     yield len(chunk)
                 self._parser.Parse(b"", True)
                 yield 0
@@ -164,6 +167,10 @@ class _File:
             raise PieError(f"{self._path}:{error.lineno}: {text}") from None
         except ValueError as error:
             raise PieError(f"{self._where()}: {error}") from None
+
+    def _held(self) -> int:
+        """Return how many bytes of the current account are held."""
+        return self._parser.CurrentByteIndex - self._person_at
 
     def taken(self) -> list[Person]:
         """Return the accounts that are complete, once."""
@@ -182,6 +189,8 @@ class _File:
         namespace, _, name = full.rpartition("\n")
         if self._skipped:
             self._skipped += 1
+            if self._skipped > MAX_SKIPPED_DEPTH:
+                raise ValueError(f"more than {MAX_SKIPPED_DEPTH} levels")
         elif self._person is not None:
             self._start_within(namespace, name, attributes)
         elif namespace == INCLUDE and name == "include":
@@ -241,8 +250,10 @@ class _File:
         assert person is not None
         part = _File(self._reader, self._reader.included(self._source, href, self._host))
         part._person = person
+        part._person_at = -self._held()  # all parts of an account count together
         for _ in part.chunks():
             pass
+        self._person_at -= part._held() - self._held()
 
     def _end(self, full: str) -> None:
         if self._skipped:

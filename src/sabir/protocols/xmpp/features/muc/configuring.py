@@ -84,7 +84,7 @@ def _role_changes(context: Context, room: Conversation, fields: dict[str, list[s
 
 def _person(context: Context, address: str) -> Actor:
     name = account_name_of(context.place, address)
-    account = None if name is None else context.place.services.directory.account(name)
+    account = None if name is None else context.place.services.accounts.find(name)
     if account is None:
         raise Refused(NOT_ACCEPTABLE)
     return account.actor
