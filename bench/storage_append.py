@@ -16,6 +16,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from pathlib import Path
 
 from sabir.base.ids import EventIds
@@ -27,7 +28,19 @@ from sabir.storage.lock import acquire
 from sabir.storage.sqlite.store import SqliteStore
 
 ACCOUNTS = 3000
-PAYLOAD = b"<message xmlns='jabber:client' type='chat' to='ada@localhost' id='%d'><body>%s</body></message>"
+PAYLOAD = b" from='user%d@localhost/x' type='chat' id='%d'><body>%s</body></message>"
+WORDS = 30
+"""Of one message; the n-th of `VOCABULARY` words is about 1/n as frequent as the first, as in any language."""
+VOCABULARY = 20_000
+
+
+def word_of(number: int) -> bytes:
+    """Return the n-th word of the vocabulary, made of syllables."""
+    word = b""
+    while number:
+        number, rest = divmod(number, 25)
+        word += b"bcdfghjklmnpqrstvwxyzbcdf"[rest : rest + 1] + b"aeiou"[rest % 5 : rest % 5 + 1]
+    return word + b"n"
 
 
 class Filler:
@@ -48,6 +61,8 @@ class Filler:
         self._now_ms = max(snapshot.last_ms, 1_700_000_000_000)
         self._heads = {row[0]: row[1] for row in snapshot.heads}
         self._boxes = {account.id: account.box_head for account in snapshot.accounts}
+        self._vocabulary = [word_of(n) for n in range(1, VOCABULARY + 1)]
+        self._weights = list(accumulate(1 / n for n in range(1, VOCABULARY + 1)))
         self.latencies: list[float] = []
         if not self._heads:
             self._found()
@@ -91,7 +106,7 @@ class Filler:
         self._seq += 1
         self._leaf += 1
         head = self._heads[conversation] = self._heads[conversation] + 1
-        native = PAYLOAD % (self._seq, b"lorem ipsum " * 17)
+        native = PAYLOAD % (one, self._seq, self._text())
         event = Event(
             self._seq,
             self._ids.next(self._now_ms),
@@ -121,6 +136,9 @@ class Filler:
             event.boxes = tuple(boxes)
         batch.events.append(event)
         batch.size_bytes += len(native) + 64
+
+    def _text(self) -> bytes:
+        return b" ".join(self._random.choices(self._vocabulary, cum_weights=self._weights, k=WORDS))
 
     def _found(self) -> None:
         batch = Batch(self.generation, 1)

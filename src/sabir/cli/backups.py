@@ -60,7 +60,8 @@ def restore(
 ) -> None:
     """Put a copy in the place of what the data folder has; the server must not run.
 
-    Clients notice and read their histories anew; no number is given to two messages.
+    Clients notice and read their histories anew; no number is given to two
+    messages.
 
     For example:
 

@@ -33,8 +33,9 @@ def export(
 ) -> None:
     """Write all accounts to a file that other servers can import (XEP-0227); the server must not run.
 
-    It has what belongs to each account: what checks its password, contacts, cards, settings, what it has published
-    and its messages; rooms are in `sabir backup`. Keep the file as safe as passwords. For example:
+    It has what checks their passwords, contacts, cards, settings, what they have
+    published, and their messages. Rooms are in `sabir backup`. Keep the file as
+    safe as passwords. For example:
 
         sabir export accounts.xml
     """
@@ -77,8 +78,9 @@ def import_(
 ) -> None:
     """Make the accounts of another server's export (XEP-0227), with their messages; the server must not run.
 
-    Prosody, ejabberd and others write such files. Accounts that exist are left as they are and told. With --host,
-    addresses of that domain become addresses of this server. For example:
+    Prosody, ejabberd and others write such files. Accounts that exist are left as
+    they are, and told. With --host, addresses of that domain become addresses of
+    this server. For example:
 
         sabir import accounts.xml --host old.example.org
     """
@@ -110,7 +112,7 @@ def import_(
     except PieError as error:
         refuse(f"{error}.")
     except OSError as error:
-        refuse(f"The export cannot be read: {error}.")
+        refuse(f"{error.filename or 'The export'} cannot be read: {error.strerror or error}.")
     said = f" and {_counted(moved.messages, 'message')}" if moved.messages else ""
     out.print(f"Imported {_counted(moved.accounts, 'account')}{said}.", markup=False)
     for other, count in moved.hosts.items():
