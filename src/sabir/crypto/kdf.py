@@ -5,25 +5,20 @@ from __future__ import annotations
 import hmac
 from typing import Final
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 HASH_BYTES: Final = 32
 KEY_BYTES: Final = 32
 
-_NO_SALT: Final = bytes(HASH_BYTES)
+_SHA256: Final = SHA256()
 _MESSAGE_KEY: Final = b"\x01"
 _CHAIN_KEY: Final = b"\x02"
 
 
 def hkdf(salt: bytes | None, secret: bytes, info: bytes, size: int) -> bytes:
     """Return `size` bytes (at most 8,160) made of `secret` for the purpose `info` (RFC 5869 §2)."""
-    key = hmac.digest(salt or _NO_SALT, secret, "sha256")
-    block = hmac.digest(key, info + b"\x01", "sha256")
-    out = block
-    number = 2
-    while len(out) < size:
-        block = hmac.digest(key, block + info + bytes((number,)), "sha256")
-        out += block
-        number += 1
-    return out[:size]
+    return HKDF(_SHA256, size, salt, info).derive(secret)
 
 
 def message_seed(chain_key: bytes) -> bytes:
