@@ -101,6 +101,8 @@ class Media:
         self._clock: Final = clock
         self._randomness: Final = randomness
         self._slots: Final[dict[str, Slot]] = {}  # the oldest first
+        self.has_files: bool = bool(store.media_before(clock.now_ms() + _DAY_MS, 1))
+        """There is something to be named: where nobody shares files, no message is searched for their addresses."""
         scheduler.later(_SWEEP_MS, self.sweep)
         if store.media_erased(1):
             self.erase_soon()  # a crash, or a restore, came between
@@ -158,6 +160,7 @@ class Media:
 
         def done() -> None:
             self._slots.pop(slot.token, None)
+            self.has_files = True
             then()
 
         self._log.append(Operation(form, done, refused))

@@ -94,6 +94,7 @@ class Messaging:
         self._pace = pace
         self._peers = peers
         self._relating = relating
+        self._media = relating.media
         self._recent = relating.recent
         self._slowness = Slowness()
         log.rolled_back = relating.forget
@@ -293,8 +294,8 @@ class Messaging:
             event.target_seq, event.target_id = target[0], target[1]
             if kind != Kind.MESSAGE:
                 self._relating.relate(log, event, draft)
-        if MARK in draft.native:
-            self._relating.refer(log, event)
+        if self._media.has_files and MARK in draft.native:
+            self._media.refer(log, event.seq, event.native)
         self._recent.add(event)
         if conversation.peer is not None:
             self._form_foreign(log, event, conversation.peer)

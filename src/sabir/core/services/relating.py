@@ -66,7 +66,7 @@ class Relating:
 
     def __init__(self, store: LogStore, media: Media) -> None:
         self._store = store
-        self._media = media
+        self.media = media
         self.recent = Recent()
         self._reacting: dict[tuple[int, int], dict[str, None]] = {}
         """Reactions by (target, actor), as of the last one formed; a bounded cache of the store."""
@@ -138,11 +138,7 @@ class Relating:
             log.undo(lambda: _restore(self._reacting, key, before))
         elif event.kind == Kind.DELETE:
             log.change(EraseBody(seqs=tuple(self._versions(log, event.target_seq))))
-            self._media.erase_soon()
-
-    def refer(self, log: Log, event: Event) -> None:
-        """Note which files an entry, which was numbered, names."""
-        self._media.refer(log, event.seq, event.native)
+            self.media.erase_soon()
 
     def _versions(self, log: Log, seq: int) -> list[int]:
         """Return an entry, its edits, and the edits of these: all that is erased with it."""
