@@ -76,6 +76,9 @@ class FederationConfig:
     servers of one's own network. What `hosts` names is called wherever it is."""
     trust: tuple[str, ...] = ()
     """PEM files with the authorities whose certificates count; empty for those of the system."""
+    block_lists: tuple[str, ...] = ()
+    """Lists of abusers that other servers keep up to date (RTBL), as `service/node`, such as
+    `xmppbl.org/muc_bans_sha256`: nothing is taken from who is on one."""
     max_stanza_bytes: int = 524_288
     """The largest stanza that another server may send, in bytes."""
     max_unproven: int = 200
@@ -123,6 +126,9 @@ class FederationConfig:
         for domain, host in self.hosts.items():
             if not re.fullmatch(r"(tls://)?.+:\d{1,5}", host):
                 raise ValueError(f"hosts: {host} of {domain}: write it as host:port")
+        for name in self.block_lists:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*/[A-Za-z0-9._/-]{1,60}", name):
+                raise ValueError(f"block_lists: {name}: write it as service/node")
         if self.max_retry_s < self.retry_s:
             raise ValueError("max_retry_s: must not be less than retry_s")
 

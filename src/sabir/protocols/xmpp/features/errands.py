@@ -11,6 +11,7 @@ from sabir.protocols.xmpp.errors import ErrorType, StanzaError
 from sabir.protocols.xmpp.features.abroad import Abroad
 from sabir.protocols.xmpp.jid import Jid
 from sabir.protocols.xmpp.types import Stanza
+from sabir.wire.xml import Element
 
 MAX_WAITING: Final = 1_000
 """Answers waited for at the same time."""
@@ -24,6 +25,8 @@ _BUSY: Final = StanzaError(ErrorType.WAIT, "resource-constraint")
 
 Then = Callable[[StanzaError | None], None]
 """Told that it was done (None), or why not."""
+Answered = Callable[[Element | StanzaError], None]
+"""Told what was answered, or why not: the payload of the answer, or an element without children."""
 
 
 class _Errand:
@@ -31,9 +34,9 @@ class _Errand:
 
     __slots__ = ("asked", "then", "timer")
 
-    def __init__(self, asked: str, then: Then) -> None:
+    def __init__(self, asked: str, then: Answered) -> None:
         self.asked: str = asked
-        self.then: Then = then
+        self.then: Answered = then
         self.timer: Handle | None = None
 
 
@@ -49,6 +52,15 @@ class Errands:
 
     def ask(self, to: Jid, payload: str, then: Then) -> None:
         """Send a request of type set; `then` is called once, maybe before this returns."""
+        self._send(
+            to, "set", payload, lambda answer: then(answer if isinstance(answer, StanzaError) else None)
+        )
+
+    def fetch(self, to: Jid, payload: str, then: Answered) -> None:
+        """Send a request of type get; `then` is called once, maybe before this returns."""
+        self._send(to, "get", payload, then)
+
+    def _send(self, to: Jid, type_: str, payload: str, then: Answered) -> None:
         if len(self._waiting) >= MAX_WAITING:
             then(_BUSY)
             return
@@ -57,7 +69,7 @@ class Errands:
         errand = self._waiting[id_] = _Errand(str(to), then)
         errand.timer = self._services.scheduler.later(TIMEOUT_MS, lambda: self._end(id_, TIMED_OUT))
         domain = self._services.domain
-        start = f"<iq type='set'{attribute('id', id_)}{attribute('from', domain)}"
+        start = f"<iq type='{type_}'{attribute('id', id_)}{attribute('from', domain)}"
         if to.domain == domain:
             self._to_device(to, f"{start}>{payload}</iq>".encode(), id_)
         else:
@@ -70,7 +82,11 @@ class Errands:
         errand = self._waiting.get(id_)
         if errand is None or errand.asked != str(sender):
             return False
-        self._end(id_, _error(stanza) if stanza.type == b"error" else None)
+        if stanza.type == b"error":
+            self._end(id_, _error(stanza))
+        else:
+            payloads = element_of(stanza).elements()
+            self._end(id_, payloads[0] if payloads else Element("nothing", ""))
         return True
 
     def _to_device(self, to: Jid, stanza: bytes, id_: str) -> None:
@@ -81,12 +97,12 @@ class Errands:
         else:
             device.signal(Relayed(PROTOCOL, stanza, account.actor))
 
-    def _end(self, id_: str, error: StanzaError | None) -> None:
+    def _end(self, id_: str, answer: Element | StanzaError) -> None:
         errand = self._waiting.pop(id_, None)
         if errand is not None:
             if errand.timer is not None:
                 errand.timer.cancel()
-            errand.then(error)
+            errand.then(answer)
 
 
 def _error(stanza: Stanza) -> StanzaError:

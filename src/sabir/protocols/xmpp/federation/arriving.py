@@ -28,11 +28,14 @@ from sabir.protocols.xmpp.features.anonymous import is_anonymous
 from sabir.protocols.xmpp.features.context import Iq, Place
 from sabir.protocols.xmpp.features.pubsub import service as pubsub
 from sabir.protocols.xmpp.features.pubsub.distant import DistantReaders
+from sabir.protocols.xmpp.features.pubsub.names import EVENT
 from sabir.protocols.xmpp.features.table import TABLE
 from sabir.protocols.xmpp.federation.visitors import Visitor
 from sabir.protocols.xmpp.jid import Jid, JidSyntaxError, parse_jid_bytes
 from sabir.protocols.xmpp.types import Stanza
+from sabir.wire.xml import Element
 
+_EVENT: Final = EVENT.encode()
 _CAPABILITIES: Final = capabilities.ID.encode()
 NEWCOMERS: Final = Rate(per_s=5, burst=1_000)
 """People of one server who were never heard of before: each is remembered, and a server may make up any number."""
@@ -59,6 +62,7 @@ class Arrivals:
         answered: Callable[[str, bytes], bool],
         serves: Callable[[str], bool],
         readers: DistantReaders,
+        told: Callable[[Jid, Element], None],
         *,
         limited: bool,
     ) -> None:
@@ -70,11 +74,13 @@ class Arrivals:
             answered: told the domain and the id of an answer to the server itself; says whether it waited for that.
             serves: says whether a domain is one of ours.
             readers: told whose devices elsewhere are available to whom.
+            told: told what happens at nodes to which the server has subscribed.
             limited: how many people unheard of may come is limited.
         """
         self._newcomers: Final = KeyedBuckets(NEWCOMERS) if limited else None
         self._newcomers_of_all: Final = KeyedBuckets(NEWCOMERS_OF_ALL)
         self._readers: Final = readers
+        self._told: Final = told
         self._place: Final = place
         self._counters: Final = counters
         self._answered: Final = answered
@@ -208,6 +214,11 @@ class Arrivals:
     def _message(self, visitor: Visitor, stanza: Stanza, to: Jid) -> None:
         other = self._account(to)
         if other is None:
+            if not to.local and any(child[1] == _EVENT for child in stanza.children):
+                event = element_of(stanza).find("event", EVENT)
+                if event is not None and stanza.type != b"error":
+                    self._told(visitor.jid, event)
+                return
             raise Refused(SERVICE_UNAVAILABLE)  # RFC 6121 §8.5.1
         raw = _payload(stanza, visitor)
         services = self._place.services

@@ -13,6 +13,7 @@ from sabir.protocols.xmpp.features.pubsub.distant import DistantReaders
 from sabir.protocols.xmpp.federation.arriving import Arrivals
 from sabir.protocols.xmpp.federation.components import ComponentStream
 from sabir.protocols.xmpp.federation.links import Links
+from sabir.protocols.xmpp.federation.lists import START_MS, LiveLists
 from sabir.protocols.xmpp.federation.outbox import Outbox
 from sabir.protocols.xmpp.federation.streams import IncomingStream, OutgoingStream, Shared
 from sabir.protocols.xmpp.machine.peers import Pair
@@ -64,9 +65,16 @@ class Office:
         services = environment.services
         self._outbox: Final = Outbox(place, links, randomness(8).hex())
         readers = DistantReaders(place)
+        lists = LiveLists(place, links.config.block_lists, log)
         services.pubsub.outlets.append(readers.publish)
         self._arrivals: Final = Arrivals(
-            place, counters, self._outbox.answered, links.serves, readers, limited=environment.limited
+            place,
+            counters,
+            self._outbox.answered,
+            links.serves,
+            readers,
+            lists.heard,
+            limited=environment.limited,
         )
         self._shared: Final = Shared(
             links,
@@ -82,10 +90,11 @@ class Office:
         self._domain: Final = environment.domain
         self._rooms_domain: Final = environment.rooms_domain
         self._secrets: Final = links.secrets
-        links.watchers.extend((self._outbox, self))
+        links.watchers.extend((self._outbox, self, lists))
         links.connected = self._connected
         links.call = environment.call
         services.scheduler.soon(self._outbox.start)
+        services.scheduler.later(START_MS, lists.start)
 
     def incoming(self, connection: Connection) -> Handler:
         """Return the handler of a connection of another server."""
