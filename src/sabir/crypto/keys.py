@@ -15,6 +15,8 @@ RECORD_VERSION: Final = 1
 """The first byte of serialised records; what other versions of Sabir wrote is read or refused by it."""
 MAX_ID: Final = 0xFFFFFF
 """The greatest id of a prekey that every client takes."""
+MAX_NUMBER: Final = 0xFFFFFFFF
+"""The greatest id that a message can hold."""
 MAX_REGISTRATION_ID: Final = 0x3FFF
 MAX_DEVICE_ID: Final = 0x7FFFFFFF
 """OMEMO's; the servers of Signal give 1 to 127."""
@@ -196,6 +198,9 @@ class PreKeyBundle:
             InvalidKeyError: Which key it is stands in the text.
         """
         curve.check_public_key(self.identity_key)
+        numbers = (self.registration_id, self.prekey_id or 0, self.signed_prekey_id, self.kyber_prekey_id)
+        if not all(0 <= number <= MAX_NUMBER for number in numbers):
+            raise InvalidKeyError("an id that no message can hold")
         if not curve.verify(self.identity_key, self.signed_prekey, self.signed_prekey_signature):
             raise InvalidKeyError("the signed prekey is not signed by the identity")
         if not curve.verify(self.identity_key, self.kyber_prekey, self.kyber_prekey_signature):

@@ -141,3 +141,22 @@ def test_chains_are_bounded() -> None:
     # A key that was forgotten opens a chain like any new key, whose seeds are not those that were sent with it.
     _, seed = bob.receive(steps[0].ratchet_key, 0)
     assert seed != steps[0].seed
+
+
+def test_state_is_bounded_after_100_000_messages() -> None:
+    alice, bob = two()
+    largest = 0
+    for number in range(100_000):
+        step = alice.send()
+        alice = step.ratchet
+        if number % 3:
+            continue  # lost
+        bob = heard(bob, step)
+        if number % 30_000 == 0:
+            answer = bob.send()
+            bob, alice = answer.ratchet, heard(alice, answer)
+        largest = max(largest, sum(len(chain.skipped) for chain in bob.receiving))
+
+    assert len(bob.receiving) <= MAX_RECEIVING_CHAINS
+    assert largest <= MAX_RECEIVING_CHAINS * MAX_SKIPPED
+    assert alice.sent > 9_000
