@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-VERSION: Final = "0012"
+VERSION: Final = "0013"
 """The migration that makes these tables."""
 
 metadata: Final = sa.MetaData()
@@ -34,7 +34,7 @@ def _blob(name: str, *, key: bool = False) -> sa.Column[Any]:
     return sa.Column(name, sa.LargeBinary, primary_key=key, nullable=False)
 
 
-# The log. The commit of a message writes these three only, and each only at its end.
+# The log. The commit of a message writes these two only, and `events` only at its end.
 
 log_head: Final = sa.Table(
     "log_head",
@@ -48,40 +48,8 @@ log_head: Final = sa.Table(
 )
 """`counted_seq`: up to where the counters of conversations and accounts are written."""
 
-events: Final = sa.Table(
-    "events",
-    metadata,
-    _number("seq", key=True),
-    _blob("event_id"),
-    _number("conversation_id"),
-    _number("position"),
-    _number("message_no"),
-    _number("pts"),
-    _number("leaf"),
-    _number("actor_id"),
-    _text("nick"),
-    _number("kind"),
-    _number("flags"),
-    _number("target_seq"),
-    _number("at_ms"),
-    _number("expires_ms"),
-    _text("protocol"),
-    _blob("native_id"),
-    _blob("boxes"),
-    **_STRICT,
-)
-"""Skeletons. `boxes` is the event's, in MessagePack."""
-
-bodies: Final = sa.Table(
-    "bodies",
-    metadata,
-    _number("seq", key=True),
-    _text("variant"),
-    _blob("native"),
-    _blob("leaf_salt"),
-    **_STRICT,
-)
-"""What can be erased: zeros then, see `erasures`. `variant` is the event's `relation_key`, e.g. a reaction's emoji."""
+events: Final = sa.Table("events", metadata, _number("seq", key=True), _blob("entry"), **_STRICT)
+"""Entries, each packed into one value (decision 25): `storage.sqlite.rows` says what it is made of."""
 
 log_generations: Final = sa.Table(
     "log_generations",

@@ -10,12 +10,13 @@ import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
 from sabir.core.model.changes import ERASED
 from sabir.storage import schema
+from sabir.storage.sqlite.rows import wipe
 from sabir.storage.sqlite.statements import in_list, listed, text_of
 
 FILE_NAME: Final = "erased-ids"
@@ -23,30 +24,6 @@ FILE_NAME: Final = "erased-ids"
 ID_BYTES: Final = 16
 
 
-def _zeros(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
-    size = sa.func.length(sa.cast(column, sa.BLOB))
-    return (
-        sa.cast(sa.func.zeroblob(size), column.type)
-        if column.type.python_type is str
-        else sa.func.zeroblob(size)
-    )
-
-
-# As many zeros as there was text: a row that shrinks or goes makes SQLite move its neighbours to other pages, and
-# what it leaves behind of those is wiped by no setting.
-_WIPE: Final = text_of(
-    sa.update(schema.bodies)
-    .where(in_list(schema.bodies.c.seq, "seqs"))
-    .values(
-        {
-            column.name: _zeros(column)
-            for column in (schema.bodies.c.variant, schema.bodies.c.native, schema.bodies.c.leaf_salt)
-        }
-    )
-)
-_IDS: Final = text_of(
-    sa.select(schema.events.c.seq, schema.events.c.event_id).where(in_list(schema.events.c.seq, "seqs"))
-)
 _NOTE: Final = text_of(
     sa.insert(schema.erasures)
     .prefix_with("OR IGNORE")
@@ -56,12 +33,10 @@ _NOTE: Final = text_of(
 # has it deleted.
 _REFS: Final = schema.media_refs.c
 _MEDIA: Final = schema.media.c
-_EVENTS: Final = schema.events.c
 _NAMED: Final = text_of(
-    sa.select(_REFS.media_id)
+    sa.select(_REFS.media_id, _REFS.seq, _MEDIA.actor_id)
     .join(schema.media, _MEDIA.id == _REFS.media_id)
-    .join(schema.events, _EVENTS.seq == _REFS.seq)
-    .where(in_list(_REFS.seq, "seqs"), _EVENTS.actor_id == _MEDIA.actor_id)
+    .where(in_list(_REFS.seq, "seqs"))
 )
 _UNNAME: Final = text_of(sa.delete(schema.media_refs).where(in_list(_REFS.seq, "seqs")))
 _LEAVE: Final = text_of(
@@ -90,14 +65,15 @@ class Erasing:
 
     def erase(self, connection: sqlite3.Connection, seqs: Sequence[int]) -> None:
         """Overwrite bodies, in the open transaction; mark files that only they have named."""
-        rows = connection.execute(_IDS, (listed(seqs),)).fetchall()
-        connection.executemany(_NOTE, rows)
-        connection.execute(_WIPE, (listed(seqs),))
-        named = [row[0] for row in connection.execute(_NAMED, (listed(seqs),))]
+        wiped = wipe(connection, seqs)
+        connection.executemany(_NOTE, [(entry.seq, entry.event_id) for entry in wiped])
+        actors = {entry.seq: entry.actor_id for entry in wiped}
+        rows = connection.execute(_NAMED, (listed(seqs),))
+        named = [media_id for media_id, seq, owner in rows if actors.get(seq) == owner]
         connection.execute(_UNNAME, (listed(seqs),))
         if named:
             connection.execute(_LEAVE, (ERASED, listed(named)))
-        self._staged = [event_id for _, event_id in rows]
+        self._staged = [entry.event_id for entry in wiped]
 
     def rolled_back(self) -> None:
         """Nothing was erased."""

@@ -7,7 +7,7 @@ its run counts; never is one missed.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ from sabir.core.model.event import Event
 from sabir.core.ports import Page, PageQuery
 from sabir.storage import schema
 from sabir.storage.sqlite import pages, runs
-from sabir.storage.sqlite.rows import event_at, events_listed
+from sabir.storage.sqlite.rows import event_at, event_from, events_listed
 from sabir.storage.sqlite.segment import Segment
 from sabir.storage.sqlite.statements import IMPORTS, RELATIONS, in_list, listed, text_of
 
@@ -32,29 +32,6 @@ class Stretch(NamedTuple):
 
 _HEAD: Final = text_of(
     sa.select(schema.log_head.c.seq).where(schema.log_head.c.shard == sa.literal_column("0"))
-)
-_events: Final = schema.events.c
-_ID_FROM: Final = (
-    text_of(
-        sa.select(_events.seq, _events.event_id)
-        .where(_events.seq >= sa.bindparam("seq"))
-        .order_by(_events.seq)
-    )
-    + " LIMIT 1"
-)
-_TIME_FROM: Final = (
-    text_of(
-        sa.select(_events.seq, _events.at_ms).where(_events.seq >= sa.bindparam("seq")).order_by(_events.seq)
-    )
-    + " LIMIT 1"
-)
-_IS_NATIVE: Final = text_of(
-    sa.select(_events.seq).where(
-        _events.seq == sa.bindparam("seq"),
-        _events.actor_id == sa.bindparam("actor_id"),
-        _events.native_id == sa.bindparam("native_id"),
-        _events.protocol == sa.bindparam("protocol"),
-    )
 )
 _IMPORTS: Final = IMPORTS.select(order=[schema.log_imports.c.first_seq])
 _RELATIONS: Final = RELATIONS.select(
@@ -81,9 +58,9 @@ def head_seq(connection: sqlite3.Connection) -> int:
 def find_event(connection: sqlite3.Connection, event_id: bytes) -> Event | None:
     """Return the event with that id. Ids ascend with the log, so this bisects it: no index, about 30 probes."""
     for stretch in _stretches(connection):
-        seq, found = _first_from(connection, _ID_FROM, event_id, stretch)
-        if found == event_id:
-            return event_at(connection, seq)
+        event = _first_from(connection, lambda event: event.event_id >= event_id, stretch)
+        if event is not None and event.event_id == event_id:
+            return event
     return None
 
 
@@ -91,7 +68,7 @@ def first_at(connection: sqlite3.Connection, at_ms: int) -> int:
     """Return the log number of the first event that happened here at or after a time, or the number after the head."""
     for stretch in _stretches(connection):
         if not stretch.imported:
-            seq = _first_from(connection, _TIME_FROM, at_ms, stretch)[0]
+            seq = _time_from(connection, at_ms, stretch)
             if seq < stretch.end:
                 return seq
     return head_seq(connection) + 1
@@ -111,23 +88,26 @@ def _stretches(connection: sqlite3.Connection) -> list[Stretch]:
     return found
 
 
-def _first_from(
-    connection: sqlite3.Connection, probe: str, wanted: object, stretch: Stretch
-) -> tuple[int, object]:
-    """Bisect for the first event of a stretch whose value (in the statement `probe`) is not below `wanted`.
+def _time_from(connection: sqlite3.Connection, at_ms: int, stretch: Stretch) -> int:
+    """Return the log number of the first event of a stretch at or after a time, or the end of the stretch."""
+    event = _first_from(connection, lambda event: event.at_ms >= at_ms, stretch)
+    return stretch.end if event is None else event.seq
 
-    Returns its log number and value, or the end of the stretch and None.
-    """
+
+def _first_from(
+    connection: sqlite3.Connection, reached: Callable[[Event], bool], stretch: Stretch
+) -> Event | None:
+    """Bisect for the first event of a stretch that has `reached` what is looked for, as have all after it."""
     low, high = stretch.first, stretch.end
     while low < high:
         middle = (low + high) // 2
-        row = connection.execute(probe, (middle,)).fetchone()
-        if row is None or row[0] >= stretch.end or row[1] >= wanted:
+        event = event_from(connection, middle)
+        if event is None or event.seq >= stretch.end or reached(event):
             high = middle
         else:
-            low = row[0] + 1
-    row = connection.execute(probe, (low,)).fetchone()
-    return (stretch.end, None) if row is None or row[0] >= stretch.end else (row[0], row[1])
+            low = event.seq + 1
+    event = event_from(connection, low)
+    return None if event is None or event.seq >= stretch.end else event
 
 
 def find_native(
@@ -139,11 +119,13 @@ def find_native(
 ) -> int:
     """Return the latest log number to which `actor_id` gave this id, or 0."""
     key = pages.native_hash(actor_id, native_id, protocol)
+    named = (actor_id, native_id, protocol)
     # One transaction: between two statements a merge may end, and the runs that it read may go.
     connection.execute("BEGIN")
     try:
         for seq in _named(connection, segments, key):
-            if connection.execute(_IS_NATIVE, (seq, actor_id, native_id, protocol)).fetchone():
+            event = event_at(connection, seq)
+            if event is not None and (event.actor_id, event.native_id, event.protocol) == named:
                 return seq
         return 0
     finally:
@@ -196,9 +178,9 @@ def bounds(connection: sqlite3.Connection, query: PageQuery) -> list[tuple[int, 
     for stretch in _stretches(connection):
         start, end = stretch.first, stretch.end
         if query.start_ms:
-            start = _first_from(connection, _TIME_FROM, query.start_ms, stretch)[0]
+            start = _time_from(connection, query.start_ms, stretch)
         if query.end_ms:
-            end = _first_from(connection, _TIME_FROM, query.end_ms + 1, stretch)[0]
+            end = _time_from(connection, query.end_ms + 1, stretch)
         start, end = max(start - 1, after), min(end, before)
         if start + 1 < end:
             found.append((start, end))

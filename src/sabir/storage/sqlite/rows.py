@@ -1,13 +1,15 @@
-"""Events as rows of `events` and `bodies`, and back.
+"""Events as rows of `events`, and back: a row is a log number and the entry, packed as one value (decision 25).
 
-Blobs are handed to `sqlite3` as bytearrays: it asks the adapters about every `bytes`, which costs more than the copy
-(5.4 us a row instead of 8).
+The entry is an array in MessagePack, its items in the order of `_Entry`. What can be erased stands at its end and is
+overwritten in place, with as many zeros: the packed length depends on the lengths alone.
+
+Blobs are handed to `sqlite3` as bytearrays: it asks the adapters about every `bytes`, which costs more than the copy.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -17,129 +19,133 @@ from sabir.core.model.event import Event
 from sabir.storage import schema
 from sabir.storage.sqlite.statements import in_list, insert_many, listed, text_of
 
-_SIZES: Final = (64, 32, *range(16, 0, -1))
-"""Rows of a statement. To run one costs what two or three rows do, above all as the interpreter's lock is given up,
-and must be won back; to keep one prepared costs 2 KiB a row."""
-_INSERTS: Final = [
-    (size, insert_many(schema.events, size), insert_many(schema.bodies, size)) for size in _SIZES
+_Entry = tuple[
+    bytes,  # event_id
+    int,  # conversation_id
+    int,  # position
+    int,  # message_no
+    int,  # pts
+    int,  # leaf
+    int,  # actor_id
+    str,  # nick
+    int,  # kind
+    int,  # flags
+    int,  # target_seq
+    bytes,  # target_id
+    int,  # at_ms
+    int,  # expires_ms
+    str,  # protocol
+    bytes,  # native_id
+    tuple[tuple[int, int], ...],  # boxes
+    bool,  # erased
+    str,  # relation_key
+    bytes,  # native
+    bytes,  # salt
 ]
 
-_encode_boxes: Final = msgspec.msgpack.Encoder().encode
-_NO_BOXES: Final = bytearray()
-_decode_boxes: Final = msgspec.msgpack.Decoder(tuple[tuple[int, int], ...]).decode
+_SIZES: Final = (128, 64, *range(32, 0, -1))
+"""Rows of a statement. To run one costs what several rows do, above all as the interpreter's lock is given up, and
+must be won back; to keep one prepared costs some 300 bytes a row."""
+_INSERTS: Final = [(size, insert_many(schema.events, size)) for size in _SIZES]
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(_Entry).decode
 
 
 def insert(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
-    """Insert the rows of `events` and `bodies`, in the open transaction."""
+    """Insert the rows of `events`, in the open transaction."""
     at, end = 0, len(events)
-    for size, skeletons, bodies in _INSERTS:
+    for size, statement in _INSERTS:
         while end - at >= size:
-            connection.execute(skeletons, _skeletons(events, at, at + size))
-            connection.execute(bodies, _bodies(events, at, at + size))
+            connection.execute(statement, _values(events, at, at + size))
             at += size
 
 
-def _skeletons(events: Sequence[Event], start: int, end: int) -> list[object]:
-    """Return the values of rows of `events`, columns in their order."""
+def _values(events: Sequence[Event], start: int, end: int) -> list[object]:
+    """Return the values of some rows."""
     values: list[object] = []
     for at in range(start, end):
         event = events[at]
         values.append(event.seq)
-        values.append(bytearray(event.event_id))
-        values.append(event.conversation_id)
-        values.append(event.position)
-        values.append(event.message_no)
-        values.append(event.pts)
-        values.append(event.leaf)
-        values.append(event.actor_id)
-        values.append(event.nick)
-        values.append(event.kind)
-        values.append(event.flags)
-        values.append(event.target_seq)
-        values.append(event.at_ms)
-        values.append(event.expires_ms)
-        values.append(event.protocol)
-        values.append(bytearray(event.native_id))
-        boxes = event.boxes
-        values.append(bytearray(_encode_boxes(boxes)) if boxes else _NO_BOXES)
+        values.append(bytearray(pack(event)))
     return values
 
 
-def _bodies(events: Sequence[Event], start: int, end: int) -> list[object]:
-    """Return the values of rows of `bodies`."""
-    values: list[object] = []
-    for at in range(start, end):
-        event = events[at]
-        values.append(event.seq)
-        values.append(event.relation_key)
-        values.append(bytearray(event.native))
-        values.append(bytearray(event.salt))
-    return values
-
-
-def boxes_of(stored: bytes) -> tuple[tuple[int, int], ...]:
-    """Return `Event.boxes` from its column."""
-    return _decode_boxes(stored) if stored else ()
-
-
-def _select() -> sa.Select[Any]:
-    event, body, target, erasure = (
-        schema.events,
-        schema.bodies,
-        schema.events.alias("target"),
-        schema.erasures,
-    )
-    return sa.select(
-        event.c.seq,
-        event.c.event_id,
-        event.c.conversation_id,
-        event.c.position,
-        event.c.message_no,
-        event.c.pts,
-        event.c.leaf,
-        event.c.actor_id,
-        event.c.nick,
-        event.c.kind,
-        event.c.flags,
-        event.c.target_seq,
-        target.c.event_id,
-        event.c.at_ms,
-        event.c.expires_ms,
-        event.c.protocol,
-        body.c.native,
-        body.c.leaf_salt,
-        event.c.native_id,
-        body.c.variant,
-        event.c.boxes,
-        erasure.c.seq,
-    ).select_from(
-        event.join(body, body.c.seq == event.c.seq)
-        .outerjoin(target, target.c.seq == event.c.target_seq)
-        .outerjoin(erasure, erasure.c.seq == event.c.seq)
+def pack(event: Event) -> bytes:
+    """Return an event as the entry that is stored."""
+    return _encode(
+        (
+            event.event_id,
+            event.conversation_id,
+            event.position,
+            event.message_no,
+            event.pts,
+            event.leaf,
+            event.actor_id,
+            event.nick,
+            event.kind,
+            event.flags,
+            event.target_seq,
+            event.target_id,
+            event.at_ms,
+            event.expires_ms,
+            event.protocol,
+            event.native_id,
+            event.boxes,
+            False,
+            event.relation_key,
+            event.native,
+            event.salt,
+        )
     )
 
 
+_columns: Final = schema.events.c
+_SELECT: Final = sa.select(_columns.seq, _columns.entry)
 _SEQ: Final[sa.BindParameter[int]] = sa.bindparam("seq")
-_AT: Final = text_of(_select().where(schema.events.c.seq == _SEQ))
-_AFTER: Final = text_of(
-    _select().where(schema.events.c.seq > _SEQ).order_by(schema.events.c.seq).limit(sa.bindparam("limit"))
+_AT: Final = text_of(_SELECT.where(_columns.seq == _SEQ))
+_AFTER: Final = text_of(_SELECT.where(_columns.seq > _SEQ).order_by(_columns.seq)) + " LIMIT ?"
+_LISTED: Final = text_of(_SELECT.where(in_list(_columns.seq, "seqs")).order_by(_columns.seq))
+_LAST: Final = text_of(_SELECT.order_by(_columns.seq.desc())) + " LIMIT 1"
+_REPLACE: Final = text_of(
+    sa.update(schema.events).where(_columns.seq == _SEQ).values({"entry": sa.bindparam("entry_")})
 )
-_LISTED: Final = text_of(_select().where(in_list(schema.events.c.seq, "seqs")).order_by(schema.events.c.seq))
+_ALL: Final = -1
+"""No limit, to SQLite."""
 
 
 def event_at(connection: sqlite3.Connection, seq: int) -> Event | None:
     """Return the event with that log number."""
-    row = connection.execute(_AT, (seq,)).fetchone()
-    return None if row is None else _event(row)
+    return _first(connection.execute(_AT, (seq,)))
+
+
+def event_from(connection: sqlite3.Connection, seq: int) -> Event | None:
+    """Return the event with that log number, or else the next."""
+    return _first(connection.execute(_AFTER, (seq - 1, 1)))
+
+
+def last_event(connection: sqlite3.Connection) -> Event | None:
+    """Return the last event."""
+    return _first(connection.execute(_LAST))
+
+
+def _first(rows: sqlite3.Cursor) -> Event | None:
+    row = rows.fetchone()
+    return None if row is None else _event(row[0], row[1])
+
+
+def all_after(connection: sqlite3.Connection, seq: int) -> Iterator[Event]:
+    """Yield the events after a log number, as they are read."""
+    for number, entry in connection.execute(_AFTER, (seq, _ALL)):
+        yield _event(number, entry)
 
 
 def events_after(connection: sqlite3.Connection, seq: int, limit: int, most_bytes: int) -> list[Event]:
     """Return the events after a log number: so many, or as many as it takes for their bodies to fill so much."""
     events: list[Event] = []
     size_bytes = 0
-    # SQLAlchemy's LIMIT for SQLite has an OFFSET with it.
-    for row in connection.execute(_AFTER, (seq, limit, 0)):
-        event = _event(row)
+    for number, entry in connection.execute(_AFTER, (seq, limit)):
+        event = _event(number, entry)
         events.append(event)
         size_bytes += len(event.native)
         if size_bytes >= most_bytes:
@@ -149,33 +155,51 @@ def events_after(connection: sqlite3.Connection, seq: int, limit: int, most_byte
 
 def events_listed(connection: sqlite3.Connection, seqs: Iterable[int]) -> list[Event]:
     """Return the events with these log numbers, oldest first."""
-    return [_event(row) for row in connection.execute(_LISTED, (listed(seqs),))]
+    return [_event(seq, entry) for seq, entry in connection.execute(_LISTED, (listed(seqs),))]
 
 
-def _event(row: Sequence[Any]) -> Event:
-    erased = row[21] is not None
+def wipe(connection: sqlite3.Connection, seqs: Iterable[int]) -> list[Event]:
+    """Overwrite the bodies of these entries, in the open transaction; return what is left of them.
+
+    As many zeros as there was text: a row that shrinks or goes makes SQLite move its neighbours to other pages, and
+    what it leaves behind of those is wiped by no setting.
+    """
+    wiped: list[Event] = []
+    for seq, stored in connection.execute(_LISTED, (listed(seqs),)).fetchall():
+        entry: list[Any] = list(_decode(stored))
+        *_, key, native, salt = entry
+        entry[-4:] = [True, "\0" * len(key.encode()), bytes(len(native)), bytes(len(salt))]
+        packed = _encode(entry)
+        connection.execute(_REPLACE, (bytearray(packed), seq))
+        wiped.append(_event(seq, packed))
+    return wiped
+
+
+def _event(seq: int, stored: bytes) -> Event:
+    entry = _decode(stored)
+    erased = entry[17]
     event = Event(
-        row[0],
-        row[1],
-        row[2],
-        row[3],
-        row[4],
-        row[5],
-        row[6],
-        row[7],
-        row[8],
-        row[9],
-        row[10],
-        row[11],
-        row[12] or b"",
-        row[13],
-        row[14],
-        row[15],
-        b"" if erased else row[16],
-        b"" if erased else row[17],
+        seq,
+        entry[0],
+        entry[1],
+        entry[2],
+        entry[3],
+        entry[4],
+        entry[5],
+        entry[6],
+        entry[7],
+        entry[8],
+        entry[9],
+        entry[10],
+        entry[11],
+        entry[12],
+        entry[13],
+        entry[14],
+        b"" if erased else entry[19],
+        b"" if erased else entry[20],
     )
-    event.native_id = row[18]
-    event.relation_key = "" if erased else row[19]
-    event.boxes = boxes_of(row[20])
+    event.native_id = entry[15]
+    event.relation_key = "" if erased else entry[18]
+    event.boxes = entry[16]
     event.erased = erased
     return event

@@ -84,52 +84,30 @@ class Segment:
         self.boxes: Final[dict[int, int]] = {}
         """Last mailbox number by account."""
 
-    def add(
-        self,
-        seq: int,
-        conversation_id: int,
-        position: int,
-        message_no: int,
-        pts: int,
-        actor_id: int,
-        kind: int,
-        protocol: str,
-        native_id: bytes,
-        boxes: Sequence[tuple[int, int]],
-    ) -> None:
+    def add(self, event: Event) -> None:
         """Add the next entry of the log."""
+        seq, conversation_id = event.seq, event.conversation_id
         if not self.rows:
             self.first_seq = seq
         self.rows += 1
         self.last_seq = seq
-        self.conversations.add(conversation_entry(conversation_id, seq, position, kind))
-        if native_id:
-            self.natives.add(native_entry(native_hash(actor_id, native_id, protocol), seq))
+        self.conversations.add(conversation_entry(conversation_id, seq, event.position, event.kind))
+        if event.native_id:
+            self.natives.add(native_entry(native_hash(event.actor_id, event.native_id, event.protocol), seq))
         heads = self.heads
+        message_no, pts = event.message_no, event.pts
         if not (message_no and pts) and conversation_id in heads:
             head = heads[conversation_id]
             message_no, pts = message_no or head[1], pts or head[2]
-        heads[conversation_id] = (position, message_no, pts, seq)
-        for account_id, box in boxes:
+        heads[conversation_id] = (event.position, message_no, pts, seq)
+        for account_id, box in event.boxes:
             if box:
                 self.boxes[account_id] = box
 
     def take(self, events: Sequence[Event], start: int, end: int) -> None:
         """Add some of `events`."""
         for at in range(start, end):
-            event = events[at]
-            self.add(
-                event.seq,
-                event.conversation_id,
-                event.position,
-                event.message_no,
-                event.pts,
-                event.actor_id,
-                event.kind,
-                event.protocol,
-                event.native_id,
-                event.boxes,
-            )
+            self.add(events[at])
 
     def find(self, conversation_ids: Iterable[int], wanted: Range, limit: int, *, newest: bool) -> list[int]:
         """Return log numbers of the entries of some conversations, in the direction of reading."""

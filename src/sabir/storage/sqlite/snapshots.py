@@ -13,7 +13,7 @@ from sabir.core.ports import QueueRows, Snapshot
 from sabir.storage import schema
 from sabir.storage.sqlite import runs, statements
 from sabir.storage.sqlite.counters import Counters, note_latest
-from sabir.storage.sqlite.rows import boxes_of
+from sabir.storage.sqlite.rows import all_after, last_event
 from sabir.storage.sqlite.segment import SEGMENT_ROWS, Segment
 from sabir.storage.sqlite.statements import text_of
 
@@ -26,27 +26,9 @@ _h: Final = schema.log_head.c
 _HEAD: Final = text_of(
     sa.select(_h.generation, _h.seq, _h.leaf, _h.counted_seq).where(_h.shard == sa.literal_column("0"))
 )
-_e: Final = schema.events.c
-_AFTER: Final = text_of(
-    sa.select(
-        _e.seq,
-        _e.conversation_id,
-        _e.position,
-        _e.message_no,
-        _e.pts,
-        _e.actor_id,
-        _e.kind,
-        _e.protocol,
-        _e.native_id,
-        _e.boxes,
-    )
-    .where(_e.seq > sa.bindparam("seq"))
-    .order_by(_e.seq)
-)
 _n: Final = schema.pubsub_nodes.c
 _NODE_OWNERS: Final = text_of(sa.select(_n.owner_actor).distinct())
 _LAST_NODE: Final = text_of(sa.select(sa.func.max(_n.id)))
-_LAST_MS: Final = text_of(sa.select(_e.at_ms).order_by(_e.seq.desc())) + " LIMIT 1"
 
 _q: Final = schema.peer_queue.c
 _WAITING: Final = text_of(sa.select(_q.peer_id, sa.func.count(), sa.func.max(_q.n)).group_by(_q.peer_id))
@@ -74,23 +56,11 @@ class Recent:
 def _segments(connection: sqlite3.Connection, after_seq: int, indexed: int) -> Iterator[Segment]:
     """Make segments from the log; one ends where the index on disk does."""
     segment = Segment()
-    for row in connection.execute(_AFTER, (after_seq,)):
-        seq, conversation_id, position, message_no, pts, actor_id, kind, protocol, native_id, boxes = row
-        if segment.rows >= SEGMENT_ROWS or (segment.rows and segment.last_seq <= indexed < seq):
+    for event in all_after(connection, after_seq):
+        if segment.rows >= SEGMENT_ROWS or (segment.rows and segment.last_seq <= indexed < event.seq):
             yield segment
             segment = Segment()
-        segment.add(
-            seq,
-            conversation_id,
-            position,
-            message_no,
-            pts,
-            actor_id,
-            kind,
-            protocol,
-            native_id,
-            boxes_of(boxes),
-        )
+        segment.add(event)
     if segment.rows:
         yield segment
 
@@ -106,12 +76,12 @@ def snapshot(connection: sqlite3.Connection, recent: Recent) -> Snapshot:
     for account in accounts:
         if counters.boxes.get(account.id, 0) > account.box_head:
             account.box_head, account.generation = counters.boxes[account.id], recent.generation
-    last = connection.execute(_LAST_MS).fetchone()
+    last = last_event(connection)
     return Snapshot(
         generation=recent.generation,
         seq=recent.seq,
         leaf=recent.leaf,
-        last_ms=0 if last is None else last[0],
+        last_ms=0 if last is None else last.at_ms,
         accounts=accounts,
         actors=statements.ACTORS.rows(connection, statements.ACTORS.select()),
         conversations=statements.CONVERSATIONS.rows(connection, statements.CONVERSATIONS.select()),
