@@ -13,6 +13,7 @@ import msgspec
 
 from sabir.core.model.actor import Account
 from sabir.core.model.event import Draft, Kind
+from sabir.core.model.ids import AccountId
 from sabir.core.services import Services
 from sabir.core.services.backfill import Said
 from sabir.protocols.xmpp import accept
@@ -48,8 +49,8 @@ class Kept(msgspec.Struct, array_like=True):
 
     owner: int
     """An account's id."""
-    peer: int
-    """An actor's id."""
+    peer: str
+    """The other's bare address. Not an actor: those whom nothing names yet are forgotten after a while."""
     sent: bool
     at_ms: int
     event_id: bytes
@@ -119,12 +120,15 @@ class Archives:
         decoder = msgspec.msgpack.Decoder(Kept)
         for payload, holders in self._spool.in_order():
             kept = decoder.decode(payload)
-            directory, messaging = services.directory, services.messaging
-            owner, peer = directory.accounts[kept.owner], directory.actor(kept.peer)  # type: ignore[index]  # its id
-            if peer.account_id is None:
-                conversation = messaging.open_foreign(owner, peer)
+            owner = services.directory.accounts[AccountId(kept.owner)]
+            local, _, domain = kept.peer.rpartition("@")
+            other = services.accounts.find(local) if domain == services.domain else None
+            if other is None:
+                peer = services.accounts.remote(PROTOCOL, kept.peer)
+                conversation = services.messaging.open_foreign(owner, peer)
             else:
-                conversation = messaging.open_direct(owner, directory.accounts[peer.account_id])
+                peer = other.actor
+                conversation = services.messaging.open_direct(owner, other)
             draft = Draft(
                 PROTOCOL,
                 kept.native,
@@ -171,12 +175,10 @@ class Archives:
         if len(accepted.native) > self._max_bytes:
             self._leave_out(account, "messages that are too large")
             return None
-        other = self._services.accounts.find(peer.local) if peer.domain == me.domain else None
-        actor = self._services.accounts.remote(PROTOCOL, str(peer.bare)) if other is None else other.actor
         is_set = accepted.what == accept.REACTIONS
         return Kept(
             account.id,
-            actor.id,
+            str(peer.bare),
             sent,
             at_ms,
             event_id,
@@ -193,7 +195,8 @@ class Archives:
 
     def _key(self, kept: Kept, message: Element) -> bytes:
         """Return what two copies of a message have in common."""
-        owner = self._services.directory.accounts[kept.owner].actor.id  # type: ignore[index]  # its id
+        account = self._services.directory.accounts[AccountId(kept.owner)]
+        owner = f"{account.name}@{self._services.domain}"
         pair = (owner, kept.peer) if kept.sent else (kept.peer, owner)
         digest = hashlib.sha256(f"{pair} {kept.native_id!r}".encode())
         for child in message.elements():

@@ -18,7 +18,7 @@ from sabir.protocols.xmpp.translate import stanza_id_of, timestamp
 from sabir.wire.sasl import credentials
 from sabir.wire.xml import parse
 
-PAGE: Final = 200
+PAGE: Final = 500
 """Messages read at a time."""
 _KINDS: Final = mam.KINDS - {int(Kind.DELETE)}
 
