@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sabir import __version__
-from sabir.cli import backups, blocklists, configuration, moving, reports, rooms, server, users
+from sabir.cli import backups, blocklists, chat, configuration, moving, reports, rooms, server, users
 from sabir.cli.demo import demo
 from sabir.cli.output import out
 
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(demo)
+app.command()(chat.chat)
 app.command()(configuration.quickstart)
 app.command()(server.serve)
 app.command()(server.status)

@@ -20,6 +20,7 @@ from typing import Final
 from sabir.crypto import kdf
 from sabir.crypto.curve import KeyPair
 from sabir.crypto.errors import DuplicateMessageError, InvalidMessageError, NoSessionError
+from sabir.crypto.protobuf import Fields, Writer
 
 RATCHET_INFO: Final = b"WhisperRatchet"
 MAX_RECEIVING_CHAINS: Final = 5
@@ -28,6 +29,7 @@ MAX_SKIPPED: Final = 2000
 MAX_JUMP: Final = 25_000
 """Messages of a chain that may be missing before one that is read."""
 
+_SKIPPED_BYTES: Final = 36
 _NOTHING_SKIPPED: Final[dict[int, bytes]] = {}
 
 
@@ -168,6 +170,56 @@ class DoubleRatchet:
             root_key, own, self.their_key, kdf.next_chain_key(chain_key), sent + 1, previous, self.receiving
         )
         return Step(after, own.public_key, sent, previous, kdf.message_seed(chain_key))
+
+    def serialize(self) -> bytes:
+        """Return the state in bytes: for sealed storage, nothing else."""
+        writer = Writer()
+        writer.data(1, self.root_key)
+        writer.optional_data(2, None if self.own is None else self.own.private_bytes())
+        writer.optional_data(3, self.their_key)
+        writer.optional_data(4, self.chain_key)
+        writer.number(5, self.sent)
+        writer.number(6, self.previous)
+        for chain in self.receiving:
+            part = Writer()
+            part.data(1, chain.ratchet_key)
+            part.data(2, chain.chain_key)
+            part.number(3, chain.index)
+            part.data(
+                4, b"".join([number.to_bytes(4, "big") + seed for number, seed in chain.skipped.items()])
+            )
+            writer.data(7, part.finish())
+        return writer.finish()
+
+    @classmethod
+    def deserialize(cls, data: bytes) -> DoubleRatchet:
+        """Read a state that `serialize` wrote.
+
+        Raises:
+            ProtobufError: It is no such state.
+            InvalidKeyError: Our ratchet key in it is none.
+        """
+        fields = Fields(data)
+        own = fields.data(2)
+        receiving: list[ReceivingChain] = []
+        for part in fields.every(7):
+            chain = Fields(part)
+            packed = chain.needed_data(4)
+            skipped: dict[int, bytes] = {}
+            for at in range(0, len(packed), _SKIPPED_BYTES):
+                skipped[int.from_bytes(packed[at : at + 4], "big")] = packed[at + 4 : at + _SKIPPED_BYTES]
+            receiving.append(
+                ReceivingChain(chain.needed_data(1), chain.needed_data(2), chain.needed_number(3), skipped)
+            )
+        return DoubleRatchet(
+            fields.needed_data(1),
+            None if own is None else KeyPair.from_private(own),
+            fields.data(3),
+            fields.data(4),
+            fields.needed_number(5),
+            fields.needed_number(6),
+            receiving,
+        )
 
     def receive(self, ratchet_key: bytes, counter: int) -> tuple[DoubleRatchet, bytes]:
         """Step to a message of the other side: return the state afterwards and the seed of its keys.

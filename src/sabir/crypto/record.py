@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sabir.crypto.curve import KeyPair
-from sabir.crypto.double_ratchet import DoubleRatchet, ReceivingChain
+from sabir.crypto.double_ratchet import DoubleRatchet
 from sabir.crypto.errors import InvalidKeyError, InvalidMessageError, InvalidSessionError, NoSessionError
 from sabir.crypto.messages import PreKeySignalMessage, SignalMessage
 from sabir.crypto.protobuf import Fields, ProtobufError, Writer
@@ -16,8 +15,6 @@ RECORD_VERSION: Final = 1
 """The first byte of a serialised record."""
 MAX_ARCHIVED: Final = 40
 """Older sessions that are kept; the oldest are forgotten first."""
-
-_SKIPPED_BYTES: Final = 36
 
 
 class SessionRecord:
@@ -157,7 +154,7 @@ def _state_written(state: SessionState) -> bytes:
     writer.number(3, state.our_registration_id)
     writer.number(4, state.their_registration_id)
     writer.data(5, state.base_key)
-    writer.data(6, _ratchet_written(state.ratchet))
+    writer.data(6, state.ratchet.serialize())
     writer.data(7, state.pq_ratchet.serialize())
     if state.pending is not None:
         writer.data(8, _pending_written(state.pending))
@@ -173,7 +170,7 @@ def _state_read(data: bytes) -> SessionState:
         fields.needed_number(3),
         fields.needed_number(4),
         fields.needed_data(5),
-        _ratchet_read(fields.needed_data(6)),
+        DoubleRatchet.deserialize(fields.needed_data(6)),
         SparsePostQuantumRatchet.deserialize(fields.needed_data(7)),
         None if pending is None else _pending_read(pending),
     )
@@ -191,45 +188,3 @@ def _pending_written(pending: Pending) -> bytes:
 def _pending_read(data: bytes) -> Pending:
     fields = Fields(data)
     return Pending(fields.number(1), fields.needed_number(2), fields.needed_number(3), fields.needed_data(4))
-
-
-def _ratchet_written(ratchet: DoubleRatchet) -> bytes:
-    writer = Writer()
-    writer.data(1, ratchet.root_key)
-    writer.optional_data(2, None if ratchet.own is None else ratchet.own.private_bytes())
-    writer.optional_data(3, ratchet.their_key)
-    writer.optional_data(4, ratchet.chain_key)
-    writer.number(5, ratchet.sent)
-    writer.number(6, ratchet.previous)
-    for chain in ratchet.receiving:
-        part = Writer()
-        part.data(1, chain.ratchet_key)
-        part.data(2, chain.chain_key)
-        part.number(3, chain.index)
-        part.data(4, b"".join([number.to_bytes(4, "big") + seed for number, seed in chain.skipped.items()]))
-        writer.data(7, part.finish())
-    return writer.finish()
-
-
-def _ratchet_read(data: bytes) -> DoubleRatchet:
-    fields = Fields(data)
-    own = fields.data(2)
-    receiving: list[ReceivingChain] = []
-    for part in fields.every(7):
-        chain = Fields(part)
-        packed = chain.needed_data(4)
-        skipped: dict[int, bytes] = {}
-        for at in range(0, len(packed), _SKIPPED_BYTES):
-            skipped[int.from_bytes(packed[at : at + 4], "big")] = packed[at + 4 : at + _SKIPPED_BYTES]
-        receiving.append(
-            ReceivingChain(chain.needed_data(1), chain.needed_data(2), chain.needed_number(3), skipped)
-        )
-    return DoubleRatchet(
-        fields.needed_data(1),
-        None if own is None else KeyPair.from_private(own),
-        fields.data(3),
-        fields.data(4),
-        fields.needed_number(5),
-        fields.needed_number(6),
-        receiving,
-    )
