@@ -56,6 +56,12 @@ class Person:
         assert isinstance(change, MessageChanged)
         return change.message
 
+    async def told_of_failure(self) -> Notice:
+        """Return the next serious notice."""
+        while not (isinstance(change := await self.told.get(), Notice) and change.serious):
+            pass
+        return change
+
     async def end(self) -> None:
         """Log out."""
         await self.client.stop()

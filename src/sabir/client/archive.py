@@ -254,6 +254,10 @@ class Archive:
         said = self._said(replace(message, text=text, device=device))
         return self._set(message, sealed=said, corrected=True, encryption=encryption.value)
 
+    def drop(self, message: Message) -> None:
+        """Forget a message that did not arrive."""
+        self._write(sa.delete(messages).where(messages.c.number == message.number))
+
     def retract(self, message: Message) -> Message:
         """Take a message back: its text is gone from here."""
         self._db.execute(sa.delete(reactions).where(reactions.c.number == message.number))

@@ -225,6 +225,12 @@ class Client:
         self._tell(ChatChanged(jid))
         return message
 
+    def again(self, message: Message) -> Message:
+        """Say once more what did not arrive."""
+        answered = self.archive.message(message.reply_to) if message.reply_to else None
+        self.archive.drop(message)
+        return self.say(message.chat, message.text, answered, message.url)
+
     async def send_file(self, jid: str, path: Path) -> Message:
         """Upload a file, encrypted if the chat is, and say where it lies.
 

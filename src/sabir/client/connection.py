@@ -304,7 +304,11 @@ class Connection:
     def contacts(self) -> dict[str, str]:
         """Return the roster: addresses and names."""
         roster = self.xmpp.client_roster
-        return {jid: roster[jid]["name"] or jid for jid in roster if roster[jid]["subscription"] != "remove"}
+        return {
+            jid: roster[jid]["name"] or jid
+            for jid in roster
+            if roster[jid]["subscription"] != "remove" and jid != self.jid
+        }
 
     def befriend(self, jid: str) -> None:
         """Ask somebody to see our presence and let them see ours."""

@@ -194,6 +194,10 @@ class Listener:
             if arrived.room:
                 return
             chat = self._begun(arrived.chat)
+        if encryption is not Encryption.NONE and chat.encryption is Encryption.NONE and not arrived.room:
+            # Whoever was told something in secret does not answer in the clear.
+            self._archive.keep_chat(replace(chat, encryption=Encryption.OMEMO))
+            self._tell(ChatChanged(arrived.chat))
         if (
             arrived.mine
             and (known := self._archive.find(arrived.chat, arrived.origin_id, arrived.sender)) is not None

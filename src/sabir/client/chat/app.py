@@ -33,6 +33,7 @@ from sabir.client.model import (
     MessageChanged,
     Notice,
     PresenceChanged,
+    Standing,
     Typing,
 )
 
@@ -70,11 +71,16 @@ class ChatApp(App[None]):
 
     def __init__(self, connect: Callable[[Callable[[Change], None]], Client], downloads: Path) -> None:
         super().__init__()
-        self._client: Final = connect(self._told)
+        self._connect: Final = connect
+        self._client: Client | None = None
         self._downloads: Final = downloads
         self.refused = ""
         self._open = ""
         self._writers: set[str] = set()
+
+    def on_load(self) -> None:
+        """Make the client, on the loop where it will live."""
+        self._client = self._connect(self._told)
 
     def compose(self) -> ComposeResult:
         """Lay the window out."""
@@ -121,6 +127,7 @@ class ChatApp(App[None]):
     @property
     def client(self) -> Client:
         """Who talks."""
+        assert self._client is not None  # from `on_load` on
         return self._client
 
     def close_chat(self) -> None:
@@ -186,6 +193,9 @@ class ChatApp(App[None]):
                 composer.focus()
             case "retract" if message.mine:
                 _ = self.client.retract(message)
+            case "again" if message.standing is Standing.FAILED:
+                _ = self.client.again(message)
+                self.open_chat(message.chat)
             case "react":
                 self.react(message)
             case "fetch" if message.url:
@@ -335,6 +345,8 @@ class ChatApp(App[None]):
             self._show_typing()
             if fresh:
                 self.client.seen(message.chat)
+        elif fresh and not self._open:
+            self.open_chat(message.chat)
         elif fresh:
             self.bell()
             chat = self.client.archive.chat(message.chat)
@@ -351,10 +363,11 @@ class ChatApp(App[None]):
             self._main(Static, "#title").update("")
             return
         people = "" if chat.kind is Kind.PERSON else f"{len(self.client.connection.occupants(chat.jid))} here"
+        name = chat.name.partition("@")[0]
         state = people or self.client.presence(chat.jid)
         lock = "[yellow]not encrypted[/]" if chat.encryption is Encryption.NONE else "[green]🔒 OMEMO[/]"
         self._main(Static, "#title").update(
-            f"[b]{escape(chat.name)}[/]  [dim]{escape(chat.jid)}[/]  {state}  {lock}"
+            f"[b]{escape(name)}[/]  [dim]{escape(chat.jid)}[/]  {state}  {lock}"
         )
 
     def _show_typing(self) -> None:

@@ -21,6 +21,7 @@ MARKS: Final = {
     Standing.RECEIVED: ("✓✓", "dim"),
     Standing.READ: ("✓✓", "cyan"),
 }
+LAST_SHOWN: Final = 20
 DOTS: Final = {"online": "green", "chat": "green", "away": "yellow", "xa": "yellow", "dnd": "red"}
 COLOURS: Final = ("cyan", "magenta", "green", "yellow", "blue", "bright_red", "bright_cyan", "bright_magenta")
 
@@ -51,6 +52,7 @@ class MessageList(OptionList):
         Binding("plus", "ask('react')", "React"),
         Binding("s", "ask('fetch')", "Save file"),
         Binding("i", "ask('device')", "Info"),
+        Binding("a", "ask('again')", "Send again", show=False),
     ]
 
     class Asked(Event):
@@ -141,11 +143,12 @@ def _chat_line(chat: Chat, show: str) -> Text:
         line.append("# ", style="dim")
     else:
         line.append("● " if show in DOTS else "○ ", style=DOTS.get(show, "dim"))
-    line.append(chat.name, style="bold" if chat.unread else "")
+    line.append(chat.name.partition("@")[0], style="bold" if chat.unread else "")
     if chat.unread:
         line.append(f" {chat.unread}", style="bold black on cyan")
     if chat.last:
-        line.append(f"\n  {chat.last.partition(chr(10))[0]}", style="dim")
+        last = chat.last.partition("\n")[0]
+        line.append(f"\n  {last[:LAST_SHOWN]}{'…' if len(last) > LAST_SHOWN else ''}", style="dim")
     return line
 
 

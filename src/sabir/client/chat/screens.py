@@ -29,6 +29,7 @@ KEYS: Final = (
     ("ctrl+k", "see and compare keys"),
     ("on a message: r e d +", "reply, edit, delete, react"),
     ("on a message: s i", "save its file, see who wrote it and how it was encrypted"),
+    ("on a message: a", "send it again, if it was not sent (✗)"),
     ("escape", "back to the text"),
     ("ctrl+q", "leave"),
 )

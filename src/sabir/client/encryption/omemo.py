@@ -161,7 +161,8 @@ class Omemo:
         assert manager is not None
         for jid in readers - self._seen:
             await manager.refresh_device_lists(jid)
-            self._seen.add(jid)
+            if await manager.get_device_information(jid):
+                self._seen.add(jid)
         secret = [element for element in payload if is_secret(element)]
         packed = envelope.pack(secret, self._connection.jid, to, datetime.now(UTC))
         try:
