@@ -30,31 +30,31 @@ def enveloped(text: str, sender: str, to: str) -> str:
     return envelope.pack([body], sender, to, datetime.now(UTC)).decode()
 
 
-@pytest.mark.parametrize("namespace", [OLD, NEW])
+@pytest.mark.parametrize(("namespace", "name"), [(OLD, "tybalt"), (NEW, "rosaline")])
 @pytest.mark.spec("XEP-0384 §5.5")
-def test_both_read_each_other(running: RunningServer, tmp_path: Path, namespace: str) -> None:
+def test_both_read_each_other(running: RunningServer, tmp_path: Path, namespace: str, name: str) -> None:
     async def main() -> None:
         paris = Person(running, "paris", tmp_path)
-        tybalt = Secretive(running, "tybalt", "square", Memory())
+        other = Secretive(running, name, "square", Memory())
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 await paris.begin()
-                await tybalt.begin()
-                await tybalt.omemo.get_session_manager()
+                await other.begin()
+                await other.omemo.get_session_manager()
                 for number in range(3):
                     secret = f"peace? {number}"
                     if namespace == NEW:
-                        secret = enveloped(secret, tybalt.boundjid.bare, paris.client.jid)
-                    await tybalt.say_secretly(namespace, paris.client.jid, secret)
+                        secret = enveloped(secret, other.boundjid.bare, paris.client.jid)
+                    await other.say_secretly(namespace, paris.client.jid, secret)
                     heard = await paris.hears(lambda one: not one.mine)
                     assert (heard.text, heard.encryption) == (f"peace? {number}", SECURED[namespace])
                     # Who was told a secret answers in secret.
-                    paris.client.say(tybalt.boundjid.bare, f"I hate the word {number}")
-                    stanza = await tybalt.next_message(is_secret)
-                    assert f"I hate the word {number}" in await tybalt.read_secret(stanza)
+                    paris.client.say(other.boundjid.bare, f"I hate the word {number}")
+                    stanza = await other.next_message(is_secret)
+                    assert f"I hate the word {number}" in await other.read_secret(stanza)
         finally:
             await paris.end()
-            await tybalt.disconnect()
+            await other.disconnect()
 
     asyncio.run(main())
 
