@@ -54,6 +54,11 @@ class Terminal:
         while text not in self.screen():
             await asyncio.sleep(LOOK_S)
 
+    async def ends(self) -> None:
+        """Wait until the program has ended, and its screen with it."""
+        while subprocess.run([*self._tmux, "has-session"], check=False, capture_output=True).returncode == 0:
+            await asyncio.sleep(LOOK_S)
+
     def close(self) -> None:
         subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True, timeout=20)
 

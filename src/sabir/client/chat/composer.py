@@ -71,7 +71,6 @@ class Composer(TextArea):
                 event.stop()
                 await self.app.run_action("help")
                 return
-        await super()._on_key(event)
 
     def _on_text_area_changed(self, event: TextArea.Changed) -> None:
         writing = bool(self.text) and not self.text.startswith("/")

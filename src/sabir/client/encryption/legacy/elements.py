@@ -70,9 +70,9 @@ def read_bundle(element: Element, bare_jid: str, device_id: int) -> LegacyBundle
     if signed is None or not _is_number(number):
         raise ValueError("a bundle without a signed prekey")
     prekeys = {
-        int(number): _key(prekey.text)
+        int(prekey.get("preKeyId", "")): _key(prekey.text)
         for prekey in element.findall(f"{NS}prekeys/{NS}preKeyPublic")[:PREKEYS_MAX]
-        if _is_number(number := prekey.get("preKeyId", ""))
+        if _is_number(prekey.get("preKeyId", ""))
     }
     return LegacyBundle(
         bare_jid,
