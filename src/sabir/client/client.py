@@ -81,6 +81,7 @@ class Client:
             self._linked,
             lambda element: self._listener.heard(element),
             self._present,
+            lambda asks: listener(Notice(f"{asks} asks to be among your contacts. To agree: /add {asks}")),
             self._noticed,
             lambda ident: self._sender.acknowledged(ident),
         )
@@ -180,10 +181,11 @@ class Client:
         return changed
 
     def presence(self, jid: str) -> str:
-        """Return how somebody is: `online`, `away`, ..., or `offline`."""
+        """Return how somebody is: `online`, `away`, ..., or `offline`; empty for who does not let us know."""
         shows = self._presence.get(jid, {})
+        unseen = "offline" if jid in self.connection.contacts() else ""
         return next(
-            (show for show in ("chat", "online", "away", "xa", "dnd") if show in shows.values()), "offline"
+            (show for show in ("chat", "online", "away", "xa", "dnd") if show in shows.values()), unseen
         )
 
     # Saying

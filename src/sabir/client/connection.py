@@ -80,6 +80,7 @@ class Connection:
         on_link: Told of each change of the connection, with the reason.
         on_message: Given each message as it came.
         on_presence: Told who is how.
+        on_request: Told who asks to see our presence.
         on_node: Given events of nodes (XEP-0060 §7.1): publisher, node, items.
         on_acked: Told the id of each message that the server has (XEP-0198).
     """
@@ -92,6 +93,7 @@ class Connection:
         on_link: Callable[[Link, str], None],
         on_message: Callable[[Element], None],
         on_presence: Callable[[str, str], None],
+        on_request: Callable[[str], None],
         on_node: Callable[[str, str, Element], None],
         on_acked: Callable[[str], None],
     ) -> None:
@@ -99,6 +101,7 @@ class Connection:
         self._on_link: Final = on_link
         self._on_message: Final = on_message
         self._on_presence: Final = on_presence
+        self._on_request: Final = on_request
         self._on_node: Final = on_node
         self._on_acked: Final = on_acked
         self._pages: Final[dict[str, list[Element]]] = {}
@@ -113,6 +116,9 @@ class Connection:
         if server.certificate is not None:
             xmpp.ca_certs = server.certificate
         xmpp.enable_direct_tls = not server.host
+        # Who sees our presence is asked, not granted (RFC 6121 §3.1.3).
+        xmpp.auto_authorize = None
+        xmpp.auto_subscribe = False
         xmpp.add_event_handler("connecting", lambda _: on_link(Link.CONNECTING, ""))
         xmpp.add_event_handler("session_start", self._started)
         xmpp.add_event_handler("session_resumed", lambda _: on_link(Link.ONLINE, "resumed"))
@@ -311,8 +317,9 @@ class Connection:
         }
 
     def befriend(self, jid: str) -> None:
-        """Ask somebody to see our presence and let them see ours."""
-        self.xmpp.send_presence_subscription(pto=JID(jid), ptype="subscribe")
+        """Let somebody see our presence, and ask to see theirs."""
+        for kind in ("subscribed", "subscribe"):
+            self.xmpp.send_presence(pto=JID(jid), ptype=kind)
 
     async def upload(self, path: Path) -> str:
         """Upload a file (XEP-0363); return where it lies.
@@ -384,6 +391,8 @@ class Connection:
 
     def _presence(self, presence: Any) -> None:
         kind = presence["type"]
+        if kind == "subscribe":
+            self._on_request(JID(presence["from"]).bare)
         if kind in ("error", "subscribe", "subscribed", "unsubscribe", "unsubscribed"):
             return
         self._on_presence(
