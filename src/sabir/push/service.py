@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from sabir.core.model.push import PushOutcome
 from sabir.push import webpush
+from sabir.push.apns import Apns
 from sabir.push.fcm import Fcm
 from sabir.push.posting import Poster, PostError
 
@@ -26,12 +27,19 @@ _GONE: Final = (404, 410)  # RFC 8030 §7.3
 class Services:
     """See `Waker`."""
 
-    def __init__(self, poster: Poster, vapid: webpush.Vapid, fcm: Fcm | None) -> None:
-        self.types: frozenset[str] = frozenset({"webpush"} if fcm is None else {"webpush", "fcm"})
+    def __init__(
+        self, poster: Poster, vapid: webpush.Vapid, fcm: Fcm | None = None, apns: Apns | None = None
+    ) -> None:
+        self._apps: Final[dict[str, Fcm | Apns]] = {}
+        if fcm is not None:
+            self._apps["fcm"] = fcm
+        if apns is not None:
+            self._apps["apns"] = apns
+        self.types: frozenset[str] = frozenset({"webpush", *self._apps})
         self.key: str = vapid.public
         self._poster: Final = poster
         self._vapid: Final = vapid
-        self._fcm: Final = fcm
+        self._apns: Final = apns
         self._tasks: Final[set[asyncio.Task[None]]] = set()
 
     def wake(
@@ -53,6 +61,8 @@ class Services:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._apns is not None:
+            await self._apns.stop()
 
     async def _wake(
         self,
@@ -63,8 +73,8 @@ class Services:
     ) -> None:
         kind = options.get("type", "")
         try:
-            if kind == "fcm" and self._fcm is not None:
-                outcome = await self._fcm.send(options.get("token", ""), payload, urgent=urgent)
+            if (app := self._apps.get(kind)) is not None:
+                outcome = await app.send(options.get("token", ""), payload, urgent=urgent)
             elif kind == "webpush":
                 outcome = await self._web(options, payload, urgent=urgent)
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -80,6 +80,16 @@ def bytes_of(text: str) -> bytes:
     return base64.urlsafe_b64decode(stripped + "=" * (-len(stripped) % 4))
 
 
+def signed_token(
+    key: ec.EllipticCurvePrivateKey, head: Mapping[str, object], claims: Mapping[str, object]
+) -> str:
+    """Return a JSON Web Token under ES256 (RFC 7519, RFC 7518 §3.4)."""
+    parts = (json.dumps({**head, "alg": "ES256"}), json.dumps(dict(claims)))
+    text = ".".join(text_of(part.encode()) for part in parts)
+    r, s = utils.decode_dss_signature(key.sign(text.encode(), ec.ECDSA(hashes.SHA256())))
+    return f"{text}.{text_of(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+
+
 class Vapid:
     """Who we are, told to each service (RFC 8292): one signature an origin, used until it is old."""
 
@@ -106,11 +116,8 @@ class Vapid:
         return field
 
     def _token(self, origin: str, expires_s: int) -> str:
-        head = text_of(json.dumps({"typ": "JWT", "alg": "ES256"}).encode())
-        claims = text_of(json.dumps({"aud": origin, "exp": expires_s, "sub": self._contact}).encode())
-        signature = self._key.sign(f"{head}.{claims}".encode(), ec.ECDSA(hashes.SHA256()))
-        r, s = utils.decode_dss_signature(signature)
-        return f"{head}.{claims}.{text_of(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+        claims = {"aud": origin, "exp": expires_s, "sub": self._contact}
+        return signed_token(self._key, {"typ": "JWT"}, claims)
 
 
 def _derive(salt: bytes, secret: bytes, info: bytes, length: int) -> bytes:

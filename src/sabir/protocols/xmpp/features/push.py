@@ -3,7 +3,7 @@
 Services elsewhere (app servers, as makers of clients run them) are sent what they are to know as an item. Ours is at
 `push.` and the domain. What a device says when it registers there, as publish options, is how its maker's service is
 reached: `type` is `webpush` (UnifiedPush too) with `endpoint`, `p256dh` and `auth`, as browsers and distributors
-give them, or `fcm` with `token`.
+give them, or `fcm` or `apns` with `token`.
 """
 
 import base64
@@ -182,7 +182,7 @@ def _check(place: Place, options: dict[str, str]) -> None:
     types = place.waker.types if place.waker is not None else frozenset()
     if kind not in types:
         raise _unusable(f"type is one of {', '.join(sorted(types))}" if types else "there is no push service")
-    if kind == "fcm":
+    if kind in ("fcm", "apns"):
         if not options.get("token"):
             raise _unusable("token is needed")
         return
