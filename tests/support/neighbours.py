@@ -329,6 +329,8 @@ ssl = {{ key = "{key}", certificate = "{certificate}", cafile = "{authority}", p
 VirtualHost "{domain}"
 Component "rooms.{domain}" "muc"
   muc_room_locking = false
+Component "pubsub.{domain}" "pubsub"
+  admins = {{ "romeo@{domain}" }}
 """
 _STATIC_HOSTS: Final = """\
 module:set_global();
@@ -376,7 +378,7 @@ class Prosody:
         self._started: Started | None = None
         (folder / "plugins").mkdir(parents=True)
         (folder / "plugins" / "mod_static_hosts.lua").write_text(_STATIC_HOSTS)
-        for domain in (self.domain, f"rooms.{self.domain}"):
+        for domain in (self.domain, f"rooms.{self.domain}", f"pubsub.{self.domain}"):
             ours.hosts[domain] = f"127.0.0.1:{self.server_port}"
 
     def add(self, *people: str) -> None:
