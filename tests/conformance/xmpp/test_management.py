@@ -245,6 +245,26 @@ def test_a_client_that_does_not_come_back_is_gone_and_finds_what_it_missed(tmp_p
     server.close()
 
 
+@pytest.mark.spec("XEP-0198 §3")
+@pytest.mark.parametrize(
+    ("wanted", "granted"), [("max='5'", 5), ("max='3600'", 600), ("", 600), ("max='x'", 600), ("max='0'", 1)]
+)
+def test_a_client_says_for_how_long_its_stream_is_kept_at_most(
+    server: XmppServer, wanted: str, granted: int
+) -> None:
+    juliet = server.log_in("juliet")
+    juliet.say(f"<enable xmlns='urn:xmpp:sm:3' resume='true' {wanted}/>")
+    (client,) = server.front_end._hub.resumable.values()
+    assert client.management is not None
+    assert client.management.resume_s == granted
+    juliet.drop()
+
+    server.loop.advance(granted * 1000 - 1)
+    assert not client.is_over
+    server.loop.advance(1)
+    assert client.is_over
+
+
 @pytest.mark.spec("XEP-0198 §5")
 def test_a_stream_whose_resource_was_taken_is_not_resumed(server: XmppServer) -> None:
     juliet = server.log_in("juliet")

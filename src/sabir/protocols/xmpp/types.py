@@ -102,7 +102,8 @@ class Binding:
     inactive: bool
     managed: bool
     """Stream management is wanted."""
-    resumable: bool
+    resume_s: int
+    """Seconds for which the stream is to be kept when it breaks: 0 for not at all."""
 
 
 @dataclass(frozen=True, slots=True)

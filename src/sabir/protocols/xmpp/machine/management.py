@@ -20,6 +20,7 @@ REQUEST_EVERY: Final = 10
 OVERFULL: Final = 4
 """Messages wait beyond the bounds of what is kept; beyond so many times the bounds nothing else is kept either."""
 
+FOREVER_S: Final = 10_000_000
 _MODULUS: Final = 0x100000000
 
 
@@ -38,11 +39,14 @@ class Management:
         "handled",
         "received",
         "requested",
+        "resume_s",
         "token",
     )
 
-    def __init__(self, token: str, max_stanzas: int, max_bytes: int) -> None:
+    def __init__(self, token: str, resume_s: int, max_stanzas: int, max_bytes: int) -> None:
         self.token: str = token
+        self.resume_s: int = resume_s
+        """Seconds for which it may be resumed when its connection breaks."""
         self.received: int = 0
         """Stanzas that the client has sent."""
         self.handled: int = 0
@@ -184,6 +188,17 @@ def number(text: str) -> int:
     if not text.isdecimal() or len(text) > 10:
         raise StreamError(StreamCondition.BAD_FORMAT, "A count is missing.")
     return int(text)
+
+
+def resume_s_in(element: Element) -> int:
+    """Return for how many seconds the client of an `<enable/>` wants its stream kept; 0 for not at all.
+
+    As long as the server likes if it does not say (XEP-0198 §3).
+    """
+    if element.get("resume") not in ("true", "1"):
+        return 0
+    wanted = element.get("max") or ""
+    return max(1, int(wanted)) if wanted.isascii() and wanted.isdecimal() and len(wanted) < 8 else FOREVER_S
 
 
 def encode_enabled(token: str, resume_s: int) -> str:

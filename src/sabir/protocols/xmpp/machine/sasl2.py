@@ -7,7 +7,7 @@ from typing import Final
 from sabir.protocols.xmpp.errors import StreamError
 from sabir.protocols.xmpp.machine import sasl
 from sabir.protocols.xmpp.machine.management import NAMESPACE as MANAGEMENT
-from sabir.protocols.xmpp.machine.management import number, resumption_in
+from sabir.protocols.xmpp.machine.management import number, resume_s_in, resumption_in
 from sabir.protocols.xmpp.types import Authentication, Binding, TokenUsed
 from sabir.wire.xml import Element, escape_text
 
@@ -93,7 +93,7 @@ def _binding(bind: Element) -> Binding:
         carbons=bind.find("enable", CARBONS) is not None,
         inactive=bind.find("inactive", ACTIVITY) is not None,
         managed=management is not None,
-        resumable=management is not None and management.get("resume") in ("true", "1"),
+        resume_s=0 if management is None else resume_s_in(management),
     )
 
 

@@ -28,6 +28,7 @@ from sabir.protocols.xmpp.machine.management import (
     encode_enabled,
     encode_failed,
     encode_resumed,
+    resume_s_in,
     resumption_in,
 )
 from sabir.protocols.xmpp.types import (
@@ -243,14 +244,16 @@ class Machine:
         self._out.append(f"<iq type='error' id='{id_}'>{encode_stanza_error(error)}</iq>".encode())
         self._stopped = False
 
-    def manage(self, resumable: bool) -> str:
-        """Turn stream management on; return what tells the client so."""
+    def manage(self, resume_s: int) -> str:
+        """Turn management on, resumable for at most `resume_s` seconds; return what tells the client so."""
+        resume_s = min(resume_s, self._config.resume_s)
         self.management = Management(
-            self._token() if resumable else "",
+            self._token() if resume_s else "",
+            resume_s,
             self._config.max_unacknowledged,
             self._config.max_unacknowledged_bytes,
         )
-        return encode_enabled(self.management.token, self._config.resume_s)
+        return encode_enabled(self.management.token, resume_s)
 
     def send_task(self, task: str) -> None:
         """Have a client that has proven who it is do something more before it is let in (XEP-0388 §2.6.3)."""
@@ -507,8 +510,7 @@ class Machine:
         elif management is not None and name == b"a":
             events.append(Acknowledged(management.acknowledge(count_in(element_of(stanza)))))
         elif name == b"enable" and management is None and self._state == _BOUND:
-            resumable = element_of(stanza).get("resume") in ("true", "1")
-            self._out.append(self.manage(resumable).encode())
+            self._out.append(self.manage(resume_s_in(element_of(stanza))).encode())
             events.append(ManagementEnabled())
         elif name == b"resume" and self._state == _BINDING:
             self._stopped = True

@@ -378,6 +378,6 @@ class Arrival:
             client.set_active(active=False)
         if not binding.managed:
             return ""
-        enabled = self._stream.machine.manage(binding.resumable)
+        enabled = self._stream.machine.manage(binding.resume_s)
         self.manage(client)
         return enabled

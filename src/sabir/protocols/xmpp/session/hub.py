@@ -36,9 +36,8 @@ class Hub:
         """Keep a client whose stream broke for a while."""
         client.detach()
         absence = client.absences
-        self.environment.services.scheduler.later(
-            self.config.resume_s * 1000, lambda: self._give_up(client, absence)
-        )
+        resume_s = self.config.resume_s if client.management is None else client.management.resume_s
+        self.environment.services.scheduler.later(resume_s * 1000, lambda: self._give_up(client, absence))
 
     def _give_up(self, client: Client, absence: int) -> None:
         if client.link is None and client.absences == absence:
