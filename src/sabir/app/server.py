@@ -49,11 +49,12 @@ from sabir.net.dialer import Call, Dialer
 from sabir.net.limits import LoginLimits
 from sabir.net.listener import Endpoint, Listener, Tls, has_ipv6
 from sabir.net.mutual import Trust
-from sabir.net.resolver import DnsResolver
+from sabir.net.resolver import DnsResolver, FixedResolver, target_of
 from sabir.net.runtime import NetRuntime
 from sabir.net.tls import Certificates, TlsError, ensure_self_signed
 from sabir.protocols.irc import server as irc
 from sabir.protocols.mqtt import server as mqtt
+from sabir.protocols.mqtt.config import BridgeConfig
 from sabir.protocols.xmpp import server as xmpp
 from sabir.push.service import Services as PushServices
 from sabir.storage import lock
@@ -88,7 +89,7 @@ class Server:
         self._control: asyncio.Server | None = None
         self._waking: PushServices | None = None
         self._trust: Trust | None = None
-        self._dialer: Dialer | None = None
+        self._dialers: Final[list[Dialer]] = []
         self._public: PublicAddress | None = None
 
     async def start(self) -> None:
@@ -165,6 +166,7 @@ class Server:
             HttpFrontEnd(settings.http, site, gateway, self._monotonic, self._clock),
         ]
         await self._listen(front_ends, runtime, admission, gateway)
+        mqtt_front_end.start_bridges(partial(self._calling, runtime, gateway))
         if not public.configured:
             public.url = self._own_url()
         _spare_the_collector()
@@ -213,8 +215,8 @@ class Server:
         """Say goodbye to every client, write what is pending, close. Works after a `start` that failed, too."""
         for listener in self._listeners:
             listener.close()
-        if self._dialer is not None:
-            self._dialer.close()
+        for dialer in self._dialers:
+            dialer.close()
         if self._control is not None:
             self._control.close()
             with contextlib.suppress(OSError):
@@ -282,7 +284,7 @@ class Server:
             return None
         trust = self._trust = Trust([Path(file) for file in federation.trust])
         resolver = DnsResolver(federation.hosts, federation.name_servers)
-        dialer = self._dialer = Dialer(
+        dialer = Dialer(
             runtime,
             settings.net,
             self._certificates,
@@ -291,9 +293,30 @@ class Server:
             "xmpp-server",
             private_addresses=federation.private_addresses,
         )
+        self._dialers.append(dialer)
 
         def call(wanted: Call) -> None:
             guarded = gateway.calling("xmpp", wanted.connected)
+            dialer.call(dataclasses.replace(wanted, connected=guarded))
+
+        return call
+
+    def _calling(self, runtime: NetRuntime, gateway: Gateway, bridge: BridgeConfig) -> Callable[[Call], None]:
+        """Return what calls another MQTT broker."""
+        assert self._certificates is not None  # loaded before the front ends are made
+        dialer = Dialer(
+            runtime,
+            self._settings.net,
+            self._certificates,
+            Trust([Path(file) for file in bridge.trust]),
+            FixedResolver(target_of(bridge.address)),
+            "mqtt",
+            private_addresses=True,
+        )
+        self._dialers.append(dialer)
+
+        def call(wanted: Call) -> None:
+            guarded = gateway.calling("mqtt", wanted.connected)
             dialer.call(dataclasses.replace(wanted, connected=guarded))
 
         return call

@@ -95,6 +95,20 @@ class DnsResolver:
         return [(each.priority, each.weight, each.target.rstrip("."), each.port) for each in records]
 
 
+class FixedResolver:
+    """Knows one address, whatever it is asked."""
+
+    def __init__(self, target: Target) -> None:
+        self._target: Final = target
+
+    async def targets(self, domain: str, services: tuple[str, str], default_port: int) -> Sequence[Target]:
+        """See `Resolver.targets`."""
+        return (self._target,)
+
+    def close(self) -> None:
+        """See `Resolver.close`."""
+
+
 def target_of(text: str) -> Target:
     """Return what `host:port` or `tls://host:port` says.
 

@@ -1,6 +1,83 @@
 """Settings of the MQTT front end."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from sabir.base.secret import Secret
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ADDRESS: Final = re.compile(r"(tls://)?(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeTopic:
+    """Topics that two brokers share, in `[[mqtt.bridges]]`."""
+
+    filter: str
+    """Which topics, without what `local` and `remote` put before them."""
+
+    direction: Literal["in", "out", "both"] = "out"
+    """`in`: from the other broker to here."""
+
+    qos: int = 1
+    """The highest at which messages pass."""
+
+    local: str = ""
+    """What stands before such a topic here, such as `plant/`."""
+
+    remote: str = ""
+    """What stands before it at the other broker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeConfig:
+    """Another broker, `[[mqtt.bridges]]`."""
+
+    name: str
+    """Names the bridge in `$SYS/broker/connection/NAME/state`."""
+
+    address: str
+    """`host:port`, or `tls://host:port`."""
+
+    topics: tuple[BridgeTopic, ...]
+    """What is shared."""
+
+    client_id: str = ""
+    """The client identifier at the other broker; empty for `sabir-` and the name."""
+
+    username: str = ""
+    """The user name at the other broker; empty for none."""
+
+    password: Secret = field(default_factory=lambda: Secret(""))
+    """Its password."""
+
+    trust: tuple[str, ...] = ()
+    """Files with the certificates of authorities that count there (PEM); none for those of the system."""
+
+    version: Literal["5.0", "3.1.1"] = "5.0"
+    """The version of MQTT that the other broker speaks."""
+
+    keep_alive_s: int = 60
+    """The longest silence before the other broker is asked whether it is there."""
+
+    session_expiry_s: int = 604_800
+    """How long the other broker is to keep what it has for us."""
+
+    def __post_init__(self) -> None:
+        """Check what a type cannot say."""
+        if not _NAME.fullmatch(self.name):
+            raise ValueError("name takes letters, digits, - and _")
+        if not _ADDRESS.fullmatch(self.address):
+            raise ValueError("address is written host:port or tls://host:port")
+        if not 1 <= self.keep_alive_s <= 65_535:
+            raise ValueError("keep_alive_s must be from 1 to 65535")
+        if not 1 <= self.session_expiry_s <= 0xFFFF_FFFF:
+            raise ValueError("session_expiry_s must be from 1 to 4294967295")
+        if self.password.reveal() and not self.username:
+            raise ValueError("a password needs a username")
+        if any(not 0 <= topic.qos <= 2 for topic in self.topics):
+            raise ValueError("qos must be 0, 1 or 2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +144,9 @@ class MqttConfig:
     status_interval_s: int = 10
     """How often the topics under `$SYS` are published; 0 for never."""
 
+    bridges: tuple[BridgeConfig, ...] = ()
+    """Other brokers with which topics are shared, each a table `[[mqtt.bridges]]`: see the page about MQTT."""
+
     redirect: str = ""
     """Another server, as `host:port`, that clients are told to use instead; empty for none."""
 
@@ -83,6 +163,8 @@ class MqttConfig:
         for key in (*positive, "max_queues_bytes", "max_subscriptions"):
             if getattr(self, key) < 1:
                 raise ValueError(f"{key}: must be at least 1")
+        if len({bridge.name for bridge in self.bridges}) < len(self.bridges):
+            raise ValueError("bridges: each needs a name of its own")
         if not 1024 <= self.max_packet_bytes <= 268_435_455:
             raise ValueError("max_packet_bytes: must be from 1024 to 268435455")
         for key, least in (("receive_maximum", 1), ("topic_alias_maximum", 0), ("max_keep_alive_s", 0)):

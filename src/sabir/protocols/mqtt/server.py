@@ -1,19 +1,20 @@
 """The MQTT front end: its listeners, its place on the http listeners, and what its connections share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from sabir.gateway.contract import Counters, Door, Environment
 from sabir.gateway.web import Offer, Socket
 from sabir.net.connection import Connection, Handler
+from sabir.net.dialer import Call
 from sabir.net.listener import Tls
-from sabir.protocols.mqtt.config import MqttConfig
+from sabir.protocols.mqtt.config import BridgeConfig, MqttConfig
 from sabir.protocols.mqtt.features.broker import Broker
 from sabir.protocols.mqtt.features.restoring import restore
 from sabir.protocols.mqtt.features.shelf import Shelf
 from sabir.protocols.mqtt.features.status import Status
 from sabir.protocols.mqtt.machine import Limits
-from sabir.protocols.mqtt.session import MqttSession, Place
+from sabir.protocols.mqtt.session import Bridge, MqttSession, Place
 from sabir.protocols.mqtt.translate.content import MqttTranslator
 from sabir.protocols.mqtt.translate.said import PROTOCOL
 
@@ -47,6 +48,15 @@ class MqttFrontEnd:
         )
         environment.services.contents.register(PROTOCOL, MqttTranslator(environment.services.people))
         Status(self.broker, environment.version, environment.started_ms).start()
+
+    def start_bridges(self, dial: Callable[[BridgeConfig], Callable[[Call], None]]) -> None:
+        """Call the other brokers of the settings.
+
+        Args:
+            dial: returns what calls at the address of one.
+        """
+        for config in self._config.bridges:
+            Bridge(self._place, config, dial(config)).start()
 
     def doors(self) -> Sequence[Door]:
         """See `FrontEnd.doors`."""

@@ -17,7 +17,7 @@ from sabir.protocols.mqtt.errors import reason_for
 from sabir.protocols.mqtt.features.acl import Acl, parse_rule
 from sabir.protocols.mqtt.features.quotas import Quotas
 from sabir.protocols.mqtt.features.retained import Retained
-from sabir.protocols.mqtt.features.sessions import NEVER, ClientSession, Dues, Subscription
+from sabir.protocols.mqtt.features.sessions import BRIDGES, NEVER, ClientSession, Dues, Subscription
 from sabir.protocols.mqtt.features.shelf import Shelf, retained
 from sabir.protocols.mqtt.features.subscriptions import Group, Subscriptions
 from sabir.protocols.mqtt.features.topics import is_filter, shared
@@ -149,7 +149,7 @@ class Broker:
             for sending in left:
                 if sending.row:
                     gone += self.shelf.released(sending.message)
-        self.sessions.pop((0 if session.account is None else session.account.id, session.client_id), None)
+        self.sessions.pop((session.account_id, session.client_id), None)
         self._publish_will(session, session.take_will(), gone)  # [MQTT-3.1.2-8], [MQTT-3.1.3-1]
         for sending in left:
             self._share_again(sending)
@@ -186,7 +186,8 @@ class Broker:
         group, name = parts
         if group and is_chat(name):
             return Reason.TOPIC_FILTER_INVALID, False  # whoever is in a room hears everything
-        if not is_chat(name) and not self.acl.may_subscribe(session.name, session.client_id, name):
+        is_ours = session.account_id == BRIDGES or is_chat(name)  # who is sent that is not up to the rules
+        if not is_ours and not self.acl.may_subscribe(session.name, session.client_id, name):
             return Reason.NOT_AUTHORIZED, False
         if wanted.name not in session.filters and (
             len(session.filters) >= self.config.max_subscriptions
@@ -218,7 +219,7 @@ class Broker:
         return [
             Sending(message, min(wanted.qos, message.qos), True, numbers)  # [MQTT-3.3.1-8]
             for message in self._retained_matching(wanted.name)
-            if self.acl.may_read(session.name, session.client_id, message.topic)
+            if session.may_read(self.acl, message.topic)
         ]
 
     def _retained_matching(self, name: str) -> list[Message]:
@@ -325,7 +326,7 @@ class Broker:
 
     def claim(self, message: Message, publisher: ClientSession) -> bool:
         """Let a message that is to be retained stay, if the quotas allow it; return whether they do."""
-        message.account_id = 0 if publisher.account is None else publisher.account.id
+        message.account_id = publisher.account_id
         if not message.payload:
             return True
         message.stays = self.retained.has_room(message)
@@ -424,10 +425,7 @@ class Broker:
         return None
 
     def _member(self, group: Group, message: Message) -> ClientSession | None:
-        acl = self.acl
-        return group.next_member(
-            lambda session: acl.may_read(session.name, session.client_id, message.topic), message.qos
-        )
+        return group.next_member(lambda session: session.may_read(self.acl, message.topic), message.qos)
 
     def _share_again(self, sending: Sending) -> None:
         """Give what a session that has ended did not get of a shared subscription to another of its clients.

@@ -8,9 +8,10 @@ from typing import Final
 from sabir.core.model.actor import Account
 from sabir.core.model.changes import Change, MqttMessageRow, MqttSessionRow
 from sabir.core.ports import QueueRows
+from sabir.protocols.mqtt.features.bridging import BridgeSession, Mapping
 from sabir.protocols.mqtt.features.broker import Broker
 from sabir.protocols.mqtt.features.progress import Progress
-from sabir.protocols.mqtt.features.sessions import NEVER, ClientSession, Subscription
+from sabir.protocols.mqtt.features.sessions import BRIDGES, NEVER, ClientSession, Subscription
 from sabir.protocols.mqtt.features.shelf import fill, filter_of, message_of, unpacked
 from sabir.protocols.mqtt.features.topics import shared
 from sabir.protocols.mqtt.types import properties as ids
@@ -55,13 +56,18 @@ def _sessions(broker: Broker, rows: QueueRows) -> dict[int, ClientSession]:
     """Return the sessions by their numbers, each with its will and its end before it."""
     found: dict[int, ClientSession] = {}
     accounts: dict[int, Account] = {account.id: account for account in broker.services.accounts.all()}
+    mappings = {bridge.name: Mapping(bridge) for bridge in broker.config.bridges}
     now_ms = broker.services.clock.now_ms()
     for row in rows.sessions:
         account = accounts.get(row.account_id)
-        if row.account_id and account is None:
+        bridge = mappings.get(row.client_id) if row.account_id == BRIDGES else None
+        if row.account_id and account is None and bridge is None:
             broker.write([MqttSessionRow(id=row.id, gone=True)])
             continue
-        session = ClientSession(broker.dues, account, row.client_id)
+        if bridge is None:
+            session = ClientSession(broker.dues, account, row.client_id)
+        else:
+            session = BridgeSession(broker.dues, bridge)
         session.row, session.expiry_s, session.ends_ms = row.id, row.expiry_s, row.expires_ms
         session.progress = Progress(row.chat_seq) if row.chat_seq else None
         session.stock.keep(1)

@@ -13,12 +13,16 @@ from sabir.core.ports import Clock, Handle
 from sabir.gateway.contract import Counters
 from sabir.net.connection import Connection
 from sabir.protocols.mqtt.codec.message import Form, Message, duplicate, packet_id_bytes
+from sabir.protocols.mqtt.features.acl import Acl
 from sabir.protocols.mqtt.features.progress import Progress
 from sabir.protocols.mqtt.features.quotas import Quotas
 from sabir.protocols.mqtt.machine import Inflow, Outflow, Sending
 from sabir.protocols.mqtt.types import packets as p
 from sabir.protocols.mqtt.types.packets import Filter
 from sabir.protocols.mqtt.types.reasons import Reason
+
+BRIDGES: Final = -1
+"""Stands for the account of bridges."""
 
 NEVER: Final = 0xFFFF_FFFF
 """MQTT 5.0 §3.1.2.11.2: a session that does not expire."""
@@ -53,8 +57,10 @@ class Dues:
 class ClientSession:
     """See the module's text."""
 
-    def __init__(self, dues: Dues, account: Account | None, client_id: str) -> None:
-        self.stock: Final = dues.quotas.stock(0 if account is None else account.id)
+    def __init__(self, dues: Dues, account: Account | None, client_id: str, account_id: int = 0) -> None:
+        self.account_id: Final = account_id if account is None else account.id
+        """0 = a client without account, `BRIDGES` = one of our own towards another broker."""
+        self.stock: Final = dues.quotas.stock(self.account_id)
         self.account: Final = account
         self.client_id: Final = client_id
         self.expiry_s = 0
@@ -99,6 +105,10 @@ class ClientSession:
     def name(self) -> str:
         """The name of the account; empty without one."""
         return "" if self.account is None else self.account.name
+
+    def may_read(self, acl: Acl, topic: str) -> bool:
+        """Whether it may be sent what is published to `topic`; what bridges share is in the settings."""
+        return self.account_id == BRIDGES or acl.may_read(self.name, self.client_id, topic)
 
     # The connection
 

@@ -44,7 +44,7 @@ class Shelf:
             session.row = self._last_session
         return MqttSessionRow(
             id=session.row,
-            account_id=0 if session.account is None else session.account.id,
+            account_id=session.account_id,
             client_id=session.client_id,
             expiry_s=session.expiry_s,
             expires_ms=session.ends_ms,

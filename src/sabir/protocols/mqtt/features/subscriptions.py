@@ -204,14 +204,7 @@ class Subscriptions:
         self._walk(self._root, topic.split("/"), 0, targets, groups)
         acl = self._acl
         if acl.rules:
-            return Route(
-                [
-                    target
-                    for session, target in targets.items()
-                    if acl.may_read(session.name, session.client_id, topic)
-                ],
-                groups,
-            )
+            return Route([targets[each] for each in targets if each.may_read(acl, topic)], groups)
         return Route(list(targets.values()), groups)
 
     def _walk(

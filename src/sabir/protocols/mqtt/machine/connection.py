@@ -7,6 +7,7 @@ from typing import Final
 from sabir.protocols.mqtt.codec.decoder import Decoder, Names
 from sabir.protocols.mqtt.codec.encoder import encode
 from sabir.protocols.mqtt.errors import MqttSyntaxError
+from sabir.protocols.mqtt.machine.outbox import Outbox
 from sabir.protocols.mqtt.types import packets as p
 from sabir.protocols.mqtt.types import properties as ids
 from sabir.protocols.mqtt.types.properties import NONE, Properties
@@ -57,20 +58,18 @@ class Broken(p.Packet):
         self.what: Final = what
 
 
-class Machine:
+class Machine(Outbox):
     """See the package's text."""
 
     def __init__(self, limits: Limits, names: Names, now_ms: int) -> None:
+        super().__init__()
         self.is_connected = False
         """The client was let in."""
-        self.over = ""
-        """Why the connection ends; empty while it goes on."""
         self.keep_alive_s = 0
         self.maximum_packet_size = 0
         """The longest packet that the client takes; 0 = any."""
         self._limits: Final = limits
         self._decoder: Final = Decoder(limits.max_packet_bytes, names)
-        self._out = bytearray()
         self._heard_ms = now_ms
         self._aliases: dict[int, str] | None = None
         self._aliased = 0  # characters of them
@@ -133,14 +132,6 @@ class Machine:
             return self._heard_ms + self.keep_alive_s * _MS_PER_S * 3 // 2
         return 0
 
-    def drain(self) -> bytes:
-        """Return what is to be sent."""
-        if not self._out:
-            return b""
-        data = bytes(self._out)
-        self._out = bytearray()
-        return data
-
     # What the session sends
 
     def send(self, packet: p.Packet) -> None:
@@ -153,20 +144,6 @@ class Machine:
             data = encode(packet, self.version)
         if not limit or len(data) <= limit:  # [MQTT-3.1.2-24]
             self._out += data
-
-    def send_ack(self, kind: int, packet_id: int, reason: int = 0) -> None:
-        """Send PUBACK, PUBREC, PUBREL or PUBCOMP."""
-        out = self._out
-        out.append(kind << 4 | (2 if kind == p.PUBREL else 0))
-        if reason and self.version == p.V5:
-            out.append(3)
-            out.append(packet_id >> 8)
-            out.append(packet_id & 0xFF)
-            out.append(reason)
-        else:
-            out.append(2)
-            out.append(packet_id >> 8)
-            out.append(packet_id & 0xFF)
 
     def send_refusal(self, kind: int, packet_id: int, reason: int, what: str) -> None:
         """Send a PUBACK or PUBREC that says why something was not done (MQTT 5.0 §3.4.2.2.2)."""

@@ -145,6 +145,19 @@ class Outflow:
             self.waiting.appendleft(sending)
         return released
 
+    def forget_peer(self) -> list[Sending]:
+        """Send nothing again under its old number: the other side remembers none. To be called after `rewind`.
+
+        Returns what it had, and has forgotten only that it owes a PUBCOMP.
+        """
+        self._kept.clear()
+        for sending in self.waiting:
+            sending.packet_id = 0
+        done = list(self.inflight.values())
+        for sending in done:
+            self.acknowledged(sending.packet_id)
+        return done
+
     def acknowledged(self, packet_id: int) -> Sending | None:
         """Take note of PUBACK, PUBCOMP, or a PUBREC that refuses; None: nothing of that number was sent."""
         sending = self.inflight.pop(packet_id, None)

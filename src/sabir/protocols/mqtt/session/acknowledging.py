@@ -11,7 +11,7 @@ from sabir.gateway.contract import Turnstile
 from sabir.protocols.mqtt.features.broker import Broker
 from sabir.protocols.mqtt.features.sessions import ClientSession
 from sabir.protocols.mqtt.features.shelf import received
-from sabir.protocols.mqtt.machine import Machine
+from sabir.protocols.mqtt.machine import Outbox
 from sabir.protocols.mqtt.types import packets as p
 from sabir.protocols.mqtt.types.reasons import FAILED, Reason
 
@@ -22,7 +22,7 @@ class Acknowledging:
     def __init__(
         self,
         broker: Broker,
-        machine: Machine,
+        outbox: Outbox,
         turnstile: Turnstile,
         flush: Callable[[], None],
         failed: Callable[[Refusal], None],
@@ -31,13 +31,13 @@ class Acknowledging:
 
         Args:
             broker: what all connections share.
-            machine: that of the connection.
+            outbox: where answers go.
             turnstile: that of the connection; the caller passes it.
             flush: sends what the machine has.
             failed: called when something could not be written.
         """
         self._broker: Final = broker
-        self._machine: Final = machine
+        self._outbox: Final = outbox
         self._turnstile: Final = turnstile
         self._flush: Final = flush
         self._failed: Final = failed
@@ -45,7 +45,7 @@ class Acknowledging:
     def hear(self, session: ClientSession, packet: p.Ack) -> None:
         """Take a packet of the client."""
         kind = packet.kind
-        machine = self._machine
+        outbox = self._outbox
         packet_id = packet.packet_id
         if kind == p.PUBREL:
             is_known = packet_id in session.inflow.received
@@ -54,7 +54,7 @@ class Acknowledging:
                 # Or the next message under this identifier would pass for this one after a restart.
                 self.write_then(p.PUBCOMP, packet_id, [received(session, packet_id, gone=True)])
             else:
-                machine.send_ack(p.PUBCOMP, packet_id, 0 if is_known else Reason.PACKET_ID_NOT_FOUND)
+                outbox.send_ack(p.PUBCOMP, packet_id, 0 if is_known else Reason.PACKET_ID_NOT_FOUND)
             return
         if kind == p.PUBREC and packet.reason < FAILED:
             sending = session.received(packet_id)
@@ -63,7 +63,7 @@ class Acknowledging:
                 self.write_then(p.PUBREL, packet_id, [self._broker.shelf.waiting(session, sending)])
             else:
                 reason = 0 if sending is not None else Reason.PACKET_ID_NOT_FOUND
-                machine.send_ack(p.PUBREL, packet_id, reason)
+                outbox.send_ack(p.PUBREL, packet_id, reason)
             return
         session.acknowledged(packet_id)
         if session.outflow.waiting:
@@ -74,7 +74,7 @@ class Acknowledging:
 
         def then() -> None:
             self._turnstile.leave()
-            self._machine.send_ack(kind, packet_id)
+            self._outbox.send_ack(kind, packet_id)
             self._flush()
 
         self._turnstile.enter()
