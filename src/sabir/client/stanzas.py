@@ -41,6 +41,8 @@ STANZA_ID: Final = "urn:xmpp:sid:0"
 SECRET: Final = frozenset({CLIENT, CORRECTION, FALLBACK, OOB, REACTIONS, REPLY, RETRACTION})
 TEXT_MAX: Final = 65_536
 EMOJIS_MAX: Final = 16
+YEAR_MIN: Final = 1990
+YEAR_MAX: Final = 9000
 
 
 class Act(Enum):
@@ -150,6 +152,8 @@ def read(message: Element, me: Me, time: datetime | None = None, archived: str =
     room = message.get("type") == "groupchat"
     if room:
         chat, who = bare(sender), resource(sender)
+        if chat not in me.nicks:
+            return None  # a person who plays a room could speak as whomever the resource names
         mine = who == me.nicks.get(chat)
     else:
         who = _party(sender, me) or me.jid
@@ -339,7 +343,9 @@ def _delay(element: Element) -> datetime | None:
         stamp = datetime.fromisoformat(delay.get("stamp", ""))
     except ValueError:
         return None
-    return stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
+    stamp = stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
+    # Anybody may write a stamp: at the ends of the calendar a change of time zone leaves it.
+    return stamp if YEAR_MIN <= stamp.year <= YEAR_MAX else None
 
 
 def _body(text: str) -> Element:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from xml.etree import ElementTree
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, SubElement
 
 import pytest
 from hypothesis import given
@@ -145,3 +145,18 @@ def test_a_quote_that_lies_about_its_place_breaks_nothing(place: str) -> None:
 
     assert arrived is not None
     assert arrived.text in ("hello", "")
+
+
+@pytest.mark.parametrize("stamp", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_time_at_the_end_of_the_calendar_is_none(stamp: str) -> None:
+    element = message("hi", sender="romeo@example.org/x")
+    element.append(Element("{urn:xmpp:delay}delay", {"stamp": stamp}))
+    assert stanzas.unwrap(element, ME)[1] is None
+
+
+def test_a_person_who_plays_a_room_speaks_as_nobody() -> None:
+    element = Element(
+        "{jabber:client}message", {"type": "groupchat", "from": f"mallory@example.org/{ME.jid}", "to": ME.jid}
+    )
+    SubElement(element, "{jabber:client}body").text = "I owe you 100"
+    assert stanzas.read(element, ME) is None
