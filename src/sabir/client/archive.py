@@ -19,6 +19,8 @@ from sabir.client.stanzas import Outgoing
 
 VERSION: Final = 1
 PAGE: Final = 200
+LATEST_MS: Final = 4_102_444_800_000
+"""The year 2100: a time that somebody made up does not leave the calendar."""
 
 metadata: Final = sa.MetaData()
 chats: Final = sa.Table(
@@ -31,6 +33,8 @@ chats: Final = sa.Table(
     sa.Column("encryption", sa.Text, nullable=False),
     sa.Column("unread", sa.Integer, nullable=False, server_default="0"),
     sa.Column("last_number", sa.Integer),
+    # Taken from the list; how it is encrypted stays known.
+    sa.Column("hidden", sa.Boolean, nullable=False, server_default="0"),
     # The newest id of the chat's own archive that we have (XEP-0313): where catching up begins.
     sa.Column("archived", sa.Text, nullable=False, server_default=""),
 )
@@ -117,19 +121,23 @@ class Archive:
     # Chats
 
     def chats(self) -> list[Chat]:
-        """Return all chats, those with the newest messages first."""
+        """Return the chats of the list, those with the newest messages first."""
+        return self._chats(~chats.c.hidden)
+
+    def _chats(self, where: sa.ColumnElement[bool]) -> list[Chat]:
         newest = sa.select(messages.c.number, messages.c.time_ms, messages.c.sealed, messages.c.retracted)
         newest_of = newest.subquery()
         rows = self._db.execute(
             sa.select(chats, newest_of.c.time_ms, newest_of.c.sealed, newest_of.c.retracted)
             .outerjoin(newest_of, newest_of.c.number == chats.c.last_number)
+            .where(where)
             .order_by(sa.desc(sa.func.coalesce(newest_of.c.time_ms, 0)), chats.c.name)
         )
         return [self._chat(row) for row in rows.mappings()]
 
     def chat(self, jid: str) -> Chat | None:
-        """Return one chat, if there is one with that address."""
-        return next((chat for chat in self.chats() if chat.jid == jid), None)
+        """Return one chat, in the list or not, if there is one with that address."""
+        return next(iter(self._chats(chats.c.jid == jid)), None)
 
     def keep_chat(self, chat: Chat) -> None:
         """Add a chat, or change the name, nick and encryption of one."""
@@ -139,12 +147,13 @@ class Archive:
             "name": chat.name,
             "nick": chat.nick,
             "encryption": chat.encryption.value,
+            "hidden": False,
         }
         self._write(insert(chats).values(**values).on_conflict_do_update(index_elements=["jid"], set_=values))
 
     def forget_chat(self, jid: str) -> None:
-        """Remove a chat from the list; what was said in it stays."""
-        self._write(sa.delete(chats).where(chats.c.jid == jid))
+        """Take a chat from the list; what was said in it stays."""
+        self._write(sa.update(chats).where(chats.c.jid == jid).values(hidden=True))
 
     def read(self, jid: str) -> None:
         """Note that everything in the chat was seen."""
@@ -170,9 +179,12 @@ class Archive:
 
         A message that is here learns the id that the archive gave it, and that it was sent.
         """
-        if known := self.find(message.chat, message.stanza_id, message.sender) or self.find(
+        known = self.find(message.chat, message.stanza_id, message.sender) or self.find(
             message.chat, message.origin_id, message.sender
-        ):
+        )
+        # Some clients use ids again; what an archive knows by two ids is two messages.
+        again = known is not None and known.stanza_id and message.stanza_id not in ("", known.stanza_id)
+        if known is not None and not again:
             if message.stanza_id and not known.stanza_id:
                 self._set(known, stanza_id=message.stanza_id, standing=max(known.standing, Standing.SENT))
             return None
@@ -193,7 +205,7 @@ class Archive:
             )
         )
         number = result.lastrowid
-        changed: dict[str, Any] = {"last_number": number}
+        changed: dict[str, Any] = {"last_number": number, "hidden": False}
         if unread:
             changed["unread"] = chats.c.unread + 1
         self._write(sa.update(chats).where(chats.c.jid == message.chat).values(**changed))
@@ -406,4 +418,4 @@ class Archive:
 
 
 def _time(time_ms: int) -> datetime:
-    return datetime.fromtimestamp(time_ms / 1000, UTC)
+    return datetime.fromtimestamp(min(max(time_ms, 0), LATEST_MS) / 1000, UTC)

@@ -37,7 +37,7 @@ from sabir.client.stanzas import Act, Me, Outgoing, bare, new_id, resource
 
 log = logging.getLogger(__name__)
 
-HISTORY_PAGES: Final = 20
+HISTORY_PAGES: Final = 500
 QUOTE_MAX: Final = 200
 
 
@@ -119,6 +119,8 @@ class Client:
 
     def chat(self, jid: str) -> Chat:
         """Return the chat with a person, or in a room that was joined; begun if there is none."""
+        if not (bare(jid) in self._me.nicks and resource(jid)):
+            jid = bare(jid)
         if (known := self.archive.chat(jid)) is not None:
             return known
         begun = Chat(jid, Kind.PERSON, self.connection.contacts().get(jid, jid))
@@ -142,7 +144,8 @@ class Client:
         """
         room, nick = bare(room), nick or self.jid.partition("@")[0]
         await self._enter(room, nick)
-        chat = Chat(room, Kind.ROOM, room.partition("@")[0], nick)
+        known = self.archive.chat(room)
+        chat = replace(known, nick=nick) if known else Chat(room, Kind.ROOM, room.partition("@")[0], nick)
         self.archive.keep_chat(chat)
         self._tell(ChatChanged(room))
         await self._nodes.bookmark(room, chat.name, nick)
@@ -190,9 +193,17 @@ class Client:
 
     # Saying
 
-    def say(self, jid: str, text: str, reply_to: Message | None = None, url: str = "") -> Message:
-        """Say something; it is kept, shown as waiting, and sent as soon as that is possible."""
+    def say(
+        self, jid: str, text: str, reply_to: Message | None = None, url: str = "", secret: bool | None = None
+    ) -> Message:
+        """Say something; it is kept, shown as waiting, and sent as soon as that is possible.
+
+        It is encrypted if the chat is, or what it answers, if `secret` does not say so otherwise.
+        """
         chat = self.chat(jid)
+        jid = chat.jid
+        if secret is None:
+            secret = _is_secret(chat, reply_to)
         ident = new_id()
         outgoing = Outgoing(
             id=ident,
@@ -204,7 +215,7 @@ class Client:
             author=self._author(chat, reply_to) if reply_to else "",
             quoted=reply_to.text[:QUOTE_MAX] if reply_to else "",
             url=url,
-            secret=chat.encryption is not Encryption.NONE,
+            secret=secret,
         )
         message = self.archive.add(
             Message(
@@ -216,7 +227,7 @@ class Client:
                 text,
                 ident,
                 standing=Standing.WAITING,
-                encryption=chat.encryption,
+                encryption=Encryption.OMEMO if secret else Encryption.NONE,
                 url=url,
             ),
             outgoing.target,
@@ -231,7 +242,8 @@ class Client:
         """Say once more what did not arrive."""
         answered = self.archive.message(message.reply_to) if message.reply_to else None
         self.archive.drop(message)
-        return self.say(message.chat, message.text, answered, message.url)
+        secret = _is_secret(self.chat(message.chat), message)
+        return self.say(message.chat, message.text, answered, message.url, secret)
 
     async def send_file(self, jid: str, path: Path) -> Message:
         """Upload a file, encrypted if the chat is, and say where it lies.
@@ -239,12 +251,15 @@ class Client:
         Raises:
             Refused: there is no such file, or nowhere to put it.
         """
-        url = await self.files.put(path, secret=self.chat(jid).encryption is not Encryption.NONE)
-        return self.say(jid, path.name, url=url)
+        secret = _is_secret(self.chat(jid))
+        url = await self.files.put(path, secret)
+        return self.say(jid, path.name, url=url, secret=secret)
 
     def correct(self, message: Message, text: str) -> Message:
         """Give a message of ours another text (XEP-0308)."""
-        corrected = self.archive.correct(message, text, self.chat(message.chat).encryption, message.device)
+        secret = _is_secret(self.chat(message.chat), message)
+        encryption = Encryption.OMEMO if secret else Encryption.NONE
+        corrected = self.archive.correct(message, text, encryption, message.device)
         self._act(corrected, Act.CORRECTION, message.origin_id, text=text)
         return corrected
 
@@ -314,7 +329,7 @@ class Client:
                 target=target,
                 text=text,
                 emojis=emojis,
-                secret=chat.encryption is not Encryption.NONE,
+                secret=_is_secret(chat, message),
             )
         )
         self._tell(MessageChanged(message))
@@ -400,6 +415,7 @@ class Client:
                     self._listener.take(page.messages, of, newest)
                     if page.complete:
                         return
+                self._tell(Notice("More was missed than could be read at once; the rest is left out."))
             page = await self.connection.archive(of, before="")
             self._listener.take(page.messages, of, page.last)
         except Refused as error:
@@ -429,3 +445,8 @@ class Client:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a task of the client failed", exc_info=error)
             self._tell(Notice(f"Something went wrong: {error}", serious=True))
+
+
+def _is_secret(chat: Chat, about: Message | None = None) -> bool:
+    """Whether what is said in a chat is encrypted: if the chat is, or the message that it is about was."""
+    return any(one is not None and one.encryption is not Encryption.NONE for one in (chat, about))

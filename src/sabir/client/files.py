@@ -68,7 +68,7 @@ class Files:
         try:
             async with (
                 aiohttp.ClientSession() as session,
-                session.get(url, ssl=self._connection.tls) as response,
+                session.get(url, ssl=self._connection.tls, allow_redirects=False) as response,
             ):
                 if response.status != 200:
                     raise Refused(f"the server answers {response.status}")
@@ -76,15 +76,19 @@ class Files:
                     content += chunk
                     if len(content) > FETCH_MAX:
                         raise Refused(f"more than {FETCH_MAX >> 20} MiB")
-        except aiohttp.ClientError as error:
-            raise Refused(str(error)) from None
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise Refused(str(error) or type(error).__name__) from None
         return bytes(content)
 
 
 def _saved(content: bytes, folder: Path, name: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = _free(folder, name)
-    path.write_bytes(content)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = _free(folder, name)
+        with path.open("xb") as file:
+            file.write(content)
+    except OSError as error:
+        raise Refused(f"it cannot be saved: {error}") from None
     return path
 
 

@@ -26,7 +26,7 @@ from sabir.client.model import (
     Typing,
 )
 from sabir.client.sending import Sender
-from sabir.client.stanzas import Act, Arrived, Me, Outgoing, bare, new_id, resource
+from sabir.client.stanzas import Act, Arrived, Me, Outgoing, bare, new_id, plain, resource
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,12 @@ class Listener:
     def take(self, found: Iterable[Element], of: str, newest: str) -> None:
         """Read a page of an archive; `newest` is noted as caught up with once it has been read."""
         for message in found:
-            self._arrivals.put_nowait(stanzas.unwrap(message, self._me))
+            unwrapped = stanzas.unwrap(message, self._me)
+            # A room's archive has what was said there, and nothing in the name of others.
+            if not of or (
+                unwrapped[0].get("type") == "groupchat" and bare(unwrapped[0].get("from", "")) == of
+            ):
+                self._arrivals.put_nowait(unwrapped)
         if newest:
             self._arrivals.put_nowait(Mark(of, newest))
 
@@ -162,7 +167,9 @@ class Listener:
             self._tell(MessageChanged(self._archive.fail(message)))
             error = element.find("{jabber:client}error")
             text = next((child.text for child in error or () if child.tag.endswith("}text")), None)
-            self._tell(Notice(f"{chat} did not get a message: {text or 'it was refused'}", serious=True))
+            self._tell(
+                Notice(f"{chat} did not get a message: {plain(text or 'it was refused')}", serious=True)
+            )
 
     def _apply(self, arrived: Arrived, encryption: Encryption, device: str, copied: bool) -> None:
         match arrived.act:
@@ -257,10 +264,12 @@ class Listener:
             return
         if arrived.mine:
             self._sender.done(arrived.origin_id)
+        if message.encryption is not Encryption.NONE and arrived.act is not Act.REACTION:
+            # What was encrypted is changed by nobody but the device that wrote it: in a room, a nick is no proof.
+            if encryption is Encryption.NONE or not _same_key(message.device, device, arrived.mine):
+                return
         match arrived.act:
             case Act.CORRECTION:
-                if message.encryption is not Encryption.NONE and encryption is Encryption.NONE:
-                    return  # what was encrypted is not changed by what anybody on the way could write
                 message = self._archive.correct(message, arrived.text, encryption, device)
             case Act.RETRACTION:
                 message = self._archive.retract(message)
@@ -268,3 +277,8 @@ class Listener:
                 message = self._archive.react(message, arrived.sender, arrived.emojis)
         self._tell(MessageChanged(message))
         self._tell(ChatChanged(arrived.chat))
+
+
+def _same_key(one: str, other: str, mine: bool) -> bool:
+    """Whether two messages were encrypted by one device, as `Message.device` tells; ours has no need to say so."""
+    return one.partition(" (")[0] == other.partition(" (")[0] or (mine and not one)

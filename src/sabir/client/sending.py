@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Final
 from xml.etree.ElementTree import Element
@@ -13,6 +14,8 @@ from sabir.client.connection import Connection, Refused
 from sabir.client.encryption.omemo import Omemo, Unreadable
 from sabir.client.model import Change, MessageChanged, Notice, Standing
 from sabir.client.stanzas import Act, Outgoing, bare
+
+log = logging.getLogger(__name__)
 
 
 class Sender:
@@ -47,11 +50,13 @@ class Sender:
                     continue
                 try:
                     payload = await self._payload(outgoing)
+                    self._on_their_way.add(outgoing.id)
+                    self._dispatch(outgoing, payload)
                 except (Refused, Unreadable) as error:
                     self._give_up(outgoing, str(error))
-                    continue
-                self._on_their_way.add(outgoing.id)
-                self._dispatch(outgoing, payload)
+                except Exception as error:  # one message that nobody foresaw must not hold up the others
+                    log.exception("a message could not be sent")
+                    self._give_up(outgoing, str(error) or type(error).__name__)
 
     def now(self, outgoing: Outgoing) -> None:
         """Send what is of no use later, in the clear."""

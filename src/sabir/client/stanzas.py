@@ -7,6 +7,7 @@ What is encrypted is found by `encrypted` and read again once it was opened.
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,6 +40,9 @@ RETRACTION: Final = "urn:xmpp:message-retract:1"
 STANZA_ID: Final = "urn:xmpp:sid:0"
 
 SECRET: Final = frozenset({CLIENT, CORRECTION, FALLBACK, OOB, REACTIONS, REPLY, RETRACTION})
+CONTROLS: Final = re.compile(
+    r"[^\S\n\t ]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 TEXT_MAX: Final = 65_536
 EMOJIS_MAX: Final = 16
 YEAR_MIN: Final = 1990
@@ -235,6 +239,11 @@ def write(outgoing: Outgoing) -> list[Element]:
     return payload
 
 
+def plain(text: str) -> str:
+    """Return a text without what a terminal could take for a command: control characters but line breaks and tabs."""
+    return CONTROLS.sub("", text)
+
+
 def new_id() -> str:
     """Return an id for a message (XEP-0359 §3: not to be guessed)."""
     return str(uuid.UUID(bytes=os.urandom(16), version=4))
@@ -309,13 +318,13 @@ def _act(message: Element) -> tuple[Act, str] | None:
 
 def _text(message: Element, act: Act) -> str:
     if act is Act.SUBJECT:
-        return message.findtext(f"{{{CLIENT}}}subject", "")
+        return plain(message.findtext(f"{{{CLIENT}}}subject", ""))
     body = message.findtext(f"{{{CLIENT}}}body", "")
     for fallback in message.iter(f"{{{FALLBACK}}}fallback"):
         if fallback.get("for") == REPLY and (part := fallback.find(f"{{{FALLBACK}}}body")) is not None:
             start, end = _place(part.get("start", ""), 0), _place(part.get("end", ""), len(body))
             body = body[:start] + body[max(start, end) :]
-    return body
+    return plain(body)
 
 
 def _place(text: str, default: int) -> int:

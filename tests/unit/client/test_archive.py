@@ -142,3 +142,29 @@ def test_a_chat_shows_its_newest_message_and_how_much_is_unread(archive: Archive
     assert (chat.name, chat.last, chat.unread, chat.encryption) == ("Robert", "second", 2, Encryption.OMEMO)
     archive.read(BOB)
     assert archive.chats()[0].unread == 0
+
+
+def test_a_chat_taken_from_the_list_keeps_how_it_is_encrypted(archive: Archive) -> None:
+    archive.keep_chat(Chat(BOB, Kind.PERSON, "Bob", encryption=Encryption.OMEMO))
+
+    archive.forget_chat(BOB)
+
+    assert archive.chats() == []
+    kept = archive.chat(BOB)
+    assert kept is not None
+    assert kept.encryption is Encryption.OMEMO
+    assert archive.add(said(1))
+    assert [chat.jid for chat in archive.chats()] == [BOB]
+
+
+def test_ids_that_a_sender_uses_again_lose_no_message(archive: Archive) -> None:
+    for number in (1, 2):
+        add(archive, Message(0, BOB, BOB, False, NOON, f"text {number}", "same", f"s{number}"))
+
+    assert [one.text for one in archive.page(BOB)] == ["text 1", "text 2"]
+
+
+def test_a_time_out_of_the_calendar_is_brought_back_into_it(archive: Archive) -> None:
+    add(archive, Message(0, BOB, BOB, False, datetime(9998, 1, 1, tzinfo=UTC), "late", "o1"))
+
+    assert archive.page(BOB)[0].time.year == 2100

@@ -14,7 +14,7 @@ from sabir.client import stanzas
 from sabir.client.stanzas import Act, Me, Outgoing, read, unwrap, write
 
 ME = Me("ada@example.org", {"lounge@rooms.example.org": "ada"})
-TEXTS = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=200)
+TEXTS = st.text(st.characters(blacklist_categories=["Cs", "Cc", "Cf"]), min_size=1, max_size=200)
 
 
 def message(
@@ -160,3 +160,9 @@ def test_a_person_who_plays_a_room_speaks_as_nobody() -> None:
     )
     SubElement(element, "{jabber:client}body").text = "I owe you 100"
     assert stanzas.read(element, ME) is None
+
+
+@pytest.mark.parametrize("control", ["\x1b[2J", "\x9b2J", "\x07", "\u202e", "\r"])
+def test_a_terminal_takes_no_text_for_a_command(control: str) -> None:
+    assert stanzas.plain(f"one{control}two") in ("onetwo", "one[2Jtwo", "one2Jtwo")
+    assert stanzas.plain("two\nlines\tand 👍 a ز") == "two\nlines\tand 👍 a ز"

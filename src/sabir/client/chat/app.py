@@ -36,6 +36,7 @@ from sabir.client.model import (
     Standing,
     Typing,
 )
+from sabir.client.stanzas import plain
 
 Shown = TypeVar("Shown", bound=Widget)
 
@@ -336,7 +337,9 @@ class ChatApp(App[None]):
                     (self._writers.add if writing else self._writers.discard)(who)
                     self._show_typing()
             case Notice(text, serious):
-                self.notify(text, severity="error" if serious else "information", timeout=10, markup=False)
+                self.notify(
+                    plain(text), severity="error" if serious else "information", timeout=10, markup=False
+                )
 
     def _show_message(self, message: Message, fresh: bool) -> None:
         if message.chat == self._open:

@@ -113,7 +113,8 @@ class MessageList(OptionList):
         line.append(f"{_clock(message.time)} ", style="dim")
         line.append(f"{self._called(message.sender)} ", style=f"bold {_colour(message.sender)}")
         if message.encryption is not Encryption.NONE:
-            line.append("🔒 ", style="green")
+            # A device that nobody has looked at yet is no proof of who wrote.
+            line.append("🔓 " if message.device.endswith("(undecided)") else "🔒 ", style="green")
         answered = self._messages.get(message.reply_to or 0)
         if answered is not None:
             quoted = answered.text.partition("\n")[0][:60]

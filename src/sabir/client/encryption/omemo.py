@@ -22,11 +22,13 @@ from sabir.client.archive import Archive
 from sabir.client.connection import Connection, Refused
 from sabir.client.encryption import envelope, legacy
 from sabir.client.nodes import Nodes
-from sabir.client.stanzas import ATTENTION, EME, OMEMO, OMEMO_LEGACY, is_secret, opened
+from sabir.client.stanzas import ATTENTION, CORRECTION, EME, OMEMO, OMEMO_LEGACY, REPLY, is_secret, opened
 
 log = logging.getLogger(__name__)
 
 DEVICES: Final = {OMEMO: f"{OMEMO}:devices", OMEMO_LEGACY: f"{OMEMO_LEGACY}.devicelist"}
+ABOUT: Final = frozenset({f"{{{REPLY}}}reply", f"{{{CORRECTION}}}replace"})
+"""What the older version leaves in the clear and a reader needs: which message one is about."""
 OPEN: Final = {"pubsub#access_model": "open", "pubsub#persist_items": "true"}
 
 
@@ -104,7 +106,11 @@ class Omemo:
         self._new_id: Final = new_id
         self._manager: omemo.SessionManager | None = None
         self._seen: Final[set[str]] = set()
+        # The library loads a session, waits for others, and stores it at the end: one at a time, or two messages
+        # could be encrypted with one key.
         self._lock: Final = asyncio.Lock()
+        # It tells texts and keys to who asks for its finest log.
+        logging.getLogger("omemo").setLevel(logging.WARNING)
 
     async def start(self) -> None:
         """Publish the device's keys, or see that they are as they were published.
@@ -135,8 +141,8 @@ class Omemo:
         namespace = next((space for space, name in DEVICES.items() if name == node), None)
         if namespace is None or self._manager is None:
             return
-        for item in items:
-            for payload in item:
+        async with self._lock:
+            for payload in [payload for item in items for payload in item]:
                 await self._manager.update_device_list(
                     namespace, publisher, _parse_devices(namespace, payload)
                 )
@@ -159,14 +165,15 @@ class Omemo:
         await self.start()
         manager = self._manager
         assert manager is not None
-        for jid in readers - self._seen:
-            await manager.refresh_device_lists(jid)
-            if await manager.get_device_information(jid):
-                self._seen.add(jid)
         secret = [element for element in payload if is_secret(element)]
         packed = envelope.pack(secret, self._connection.jid, to, datetime.now(UTC))
         try:
-            sealed, errors = await manager.encrypt(readers, {OMEMO: packed, OMEMO_LEGACY: text.encode()})
+            async with self._lock:
+                for jid in readers - self._seen:
+                    await manager.refresh_device_lists(jid)
+                    if await manager.get_device_information(jid):
+                        self._seen.add(jid)
+                sealed, errors = await manager.encrypt(readers, {OMEMO: packed, OMEMO_LEGACY: text.encode()})
         except OMEMOException as error:
             raise Unreadable(_words(error)) from None
         for failed in errors:
@@ -200,8 +207,9 @@ class Omemo:
         await self.start()
         assert self._manager is not None
         try:
-            parsed = await self._parse(namespace, element, sender)
-            plaintext, information, _ = await self._manager.decrypt(parsed)
+            async with self._lock:
+                parsed = await self._parse(namespace, element, sender)
+                plaintext, information, _ = await self._manager.decrypt(parsed)
         except OMEMOException as error:
             raise Unreadable(_words(error)) from None
         except Exception as error:  # the library checks elements by their schema, and raises what that raises
@@ -215,7 +223,8 @@ class Omemo:
             except envelope.Forged as error:
                 raise Unreadable(f"forged: {error}") from None
         else:
-            content = [child for child in message if is_secret(child) and not child.tag.endswith("}body")]
+            # Nothing else is proven: whoever carried the message could have put it there.
+            content = [child for child in message if child.tag in ABOUT]
             body = Element("{jabber:client}body")
             body.text = plaintext.decode(errors="replace")
             content.append(body)
@@ -242,12 +251,15 @@ class Omemo:
     async def _parse(self, namespace: str, element: Element, sender: str) -> omemo.Message:
         if namespace == OMEMO:
             return twomemo.etree.parse_message(element, sender)
-        return legacy.read_message(element, sender, self._connection.jid, (await self.own()).number)
+        assert self._manager is not None
+        own, _ = await self._manager.get_own_device_information()
+        return legacy.read_message(element, sender, self._connection.jid, own.device_id)
 
     async def judge(self, device: Device, trust: Trust) -> None:
         """Note what the person thinks of a device."""
         assert self._manager is not None
-        await self._manager.set_trust(device.jid, device.key, trust.value)
+        async with self._lock:
+            await self._manager.set_trust(device.jid, device.key, trust.value)
 
 
 def _manager_over(connection: Connection, new_id: Callable[[], str]) -> type[omemo.SessionManager]:
