@@ -40,9 +40,7 @@ RETRACTION: Final = "urn:xmpp:message-retract:1"
 STANZA_ID: Final = "urn:xmpp:sid:0"
 
 SECRET: Final = frozenset({CLIENT, CORRECTION, FALLBACK, OOB, REACTIONS, REPLY, RETRACTION})
-CONTROLS: Final = re.compile(
-    r"[^\S\n\t ]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-)
+CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 TEXT_MAX: Final = 65_536
 EMOJIS_MAX: Final = 16
 YEAR_MIN: Final = 1990
