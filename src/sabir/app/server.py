@@ -42,6 +42,7 @@ from sabir.gateway.contract import Door, Environment, FrontEnd, PublicAddress
 from sabir.gateway.http import HttpFrontEnd
 from sabir.gateway.metrics import CommitMeter, Metrics
 from sabir.gateway.web import Site
+from sabir.keys.pages import pages as key_pages
 from sabir.media.disk import FOLDER_NAME, Disk
 from sabir.media.pages import pages as media_pages
 from sabir.net.admission import Admission
@@ -117,6 +118,7 @@ class Server:
             policy=settings.policy,
             limited=settings.limits.enabled,
             media=settings.media,
+            keys=settings.keys,
             discard=disk.delete,
         )
         self._certificates = self._load_certificates()
@@ -153,7 +155,7 @@ class Server:
             call=self._caller(runtime, gateway),
         )
         probes = health.Probes(objection=self._objection, metrics=metrics.exposition)
-        site = Site([*health.pages(probes), *media_pages(services.media, disk)])
+        site = Site([*health.pages(probes), *media_pages(services.media, disk), *key_pages(environment)])
         xmpp_front_end = xmpp.front_end(settings.xmpp, environment)
         mqtt_front_end = mqtt.front_end(settings.mqtt, environment)
         adopt = partial(gateway.adopt, xmpp_front_end)

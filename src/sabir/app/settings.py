@@ -18,6 +18,7 @@ from typing import Any
 
 from sabir.app import values
 from sabir.app.config import LogConfig, ServerConfig
+from sabir.core.model.keys import KeysConfig
 from sabir.core.policy import PolicyConfig
 from sabir.core.services.media import MediaConfig
 from sabir.gateway.config import HttpConfig
@@ -45,6 +46,7 @@ class Settings:
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     media: MediaConfig = field(default_factory=MediaConfig)
+    keys: KeysConfig = field(default_factory=KeysConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     http: HttpConfig = field(default_factory=HttpConfig)
     xmpp: XmppConfig = field(default_factory=XmppConfig)

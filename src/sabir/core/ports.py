@@ -21,6 +21,7 @@ from sabir.core.model.changes import (
     ConversationRow,
     CredentialRow,
     ItemRow,
+    KeyDeviceRow,
     MediaRow,
     MemberRow,
     MqttFilterRow,
@@ -30,6 +31,7 @@ from sabir.core.model.changes import (
     MqttRetainedRow,
     MqttSessionRow,
     NodeRow,
+    OneTimeKeyRow,
     PeerQueueRow,
     PeerRow,
     PushRow,
@@ -298,11 +300,32 @@ class TextIndex(Protocol):
         ...
 
 
+class KeyStore(Protocol):
+    """Public keys that devices published, as of the last commit."""
+
+    def devices(self, account_id: int) -> list[KeyDeviceRow]:
+        """Return what the devices of an account published, by device id."""
+        ...
+
+    def free(self, device: KeyDeviceRow, kind: int, after_id: int, limit: int) -> list[OneTimeKeyRow]:
+        """Return one-time prekeys that were not handed out, by id."""
+        ...
+
+    def count(self, device: KeyDeviceRow, kind: int) -> int:
+        """Return how many of those there are."""
+        ...
+
+    def changed(self, account_ids: Sequence[int], since: int) -> list[int]:
+        """Return those of these accounts whose devices or identity keys changed after a log number."""
+        ...
+
+
 class LogStore(Protocol):
     """The durable log and the tables of latest values (DATAMODEL sections 2 and 3)."""
 
     texts: TextIndex | None
     """The full-text index, None if there is none."""
+    keys: KeyStore
 
     def load(self) -> Snapshot:
         """Return the state as of the last commit. Called once, before anything else."""

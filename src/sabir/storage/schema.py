@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-VERSION: Final = "0013"
+VERSION: Final = "0014"
 """The migration that makes these tables."""
 
 metadata: Final = sa.MetaData()
@@ -473,3 +473,39 @@ media_refs: Final = sa.Table(
 )
 """Which entries name a file; gone with their bodies."""
 sa.Index("media_refs_seq", media_refs.c.seq)
+
+key_devices: Final = sa.Table(
+    "key_devices",
+    metadata,
+    _number("account_id", key=True),
+    _number("device_id", key=True),
+    _number("registration_id"),
+    _blob("identity_key"),
+    _number("signed_id"),
+    _blob("signed_key"),
+    _blob("signed_signature"),
+    _number("signed_ms"),
+    _number("kyber_id"),
+    _blob("kyber_key"),
+    _blob("kyber_signature"),
+    _number("kyber_ms"),
+    **_CLUSTERED,
+)
+
+device_keys: Final = sa.Table(
+    "device_keys",
+    metadata,
+    *(_number(name, key=True) for name in ("account_id", "device_id", "kind", "key_id")),
+    _blob("key"),
+    _blob("signature"),
+    sa.Column("taken_ms", _Number, nullable=False, server_default="0"),
+    **_CLUSTERED,
+)
+"""One-time prekeys. One that was handed out is empty, and its number taken, until `sweeping` deletes it."""
+_FREE: Final = (device_keys.c.account_id, device_keys.c.device_id, device_keys.c.kind, device_keys.c.key_id)
+sa.Index("device_keys_free", *_FREE, sqlite_where=device_keys.c.taken_ms == 0)
+sa.Index("device_keys_taken", device_keys.c.taken_ms, sqlite_where=device_keys.c.taken_ms > 0)
+
+key_changes: Final = sa.Table(
+    "key_changes", metadata, _number("account_id", key=True), _number("changed_seq"), **_STRICT
+)

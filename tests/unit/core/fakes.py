@@ -122,6 +122,7 @@ class FakeStore:
     def __init__(self, scheduler: StepScheduler) -> None:
         self._scheduler = scheduler
         self.texts: TextIndex | None = None
+        self.keys = None  # what concerns them is tested on a real store
         self.events: list[Event] = []
         self.changes: list[Change] = []
         self.batches: list[Batch] = []

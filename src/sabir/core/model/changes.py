@@ -374,6 +374,59 @@ class ReportRow(Change):
     messages: bytes
 
 
+class KeyDeviceRow(Change):
+    """key_devices; key: account_id, device_id. What a device published that is given to everybody; keys serialised."""
+
+    account_id: int
+    device_id: int
+    registration_id: int
+    identity_key: bytes
+    signed_id: int
+    signed_key: bytes
+    signed_signature: bytes
+    signed_ms: int
+    """When the signed prekey came."""
+    kyber_id: int
+    kyber_key: bytes
+    kyber_signature: bytes
+    kyber_ms: int
+    """When the last-resort prekey came."""
+
+
+class OneTimeKeyRow(Change):
+    """device_keys; key: account_id, device_id, kind, key_id. One that is there, or was handed out, stays as it is."""
+
+    account_id: int
+    device_id: int
+    kind: int
+    key_id: int
+    key: bytes
+    signature: bytes
+
+
+class KeyTaken(Change):
+    """Not a row: a row of device_keys was handed out. Its number stays for a while, so that it cannot come again."""
+
+    account_id: int
+    device_id: int
+    kind: int
+    key_id: int
+    taken_ms: int
+
+
+class KeysCleared(Change):
+    """Not a row: delete all rows of device_keys of a device."""
+
+    account_id: int
+    device_id: int
+
+
+class KeyChangeRow(Change):
+    """key_changes; key: account_id. When the devices or identity keys of an account changed last."""
+
+    account_id: int
+
+
 class ImportRow(Change):
     """log_imports; key: first_seq. Entries from elsewhere, with the times and ids that they had there."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sabir.core.delivery import Delivery, Sessions
 from sabir.core.directory import Directory
 from sabir.core.log import Log
+from sabir.core.model.keys import KeysConfig
 from sabir.core.pace import Pace
 from sabir.core.policy import PolicyConfig
 from sabir.core.ports import Clock, EventIdSource, LogStore, QueueRows, Scheduler, Verifiers
@@ -23,6 +24,7 @@ from sabir.core.services.contents import Contents
 from sabir.core.services.devices import Devices
 from sabir.core.services.history import History
 from sabir.core.services.invitations import Invitations
+from sabir.core.services.keys import Keys
 from sabir.core.services.media import Media, MediaConfig
 from sabir.core.services.messaging import Messaging
 from sabir.core.services.moderation import Moderation
@@ -64,6 +66,7 @@ class Services:
     devices: Devices
     history: History
     invitations: Invitations
+    keys: Keys
     media: Media
     messaging: Messaging
     moderation: Moderation
@@ -105,6 +108,7 @@ def assemble(
     policy: PolicyConfig | None = None,
     limited: bool = True,
     media: MediaConfig | None = None,
+    keys: KeysConfig | None = None,
     discard: Callable[[Sequence[str]], None] = _keep,
 ) -> Services:
     """Load the store and put the services over it.
@@ -159,6 +163,7 @@ def assemble(
         devices=Devices(log, directory, sessions, delivery, store, scheduler),
         history=history,
         invitations=Invitations(log, rooms, moderation, signals),
+        keys=Keys(log, directory, sessions, store.keys, clock, keys or KeysConfig(), domain, limited=limited),
         media=files,
         messaging=Messaging(log, directory, delivery, store, policy, posts, peers, relating),
         moderation=moderation,

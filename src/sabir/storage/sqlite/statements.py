@@ -22,6 +22,7 @@ Row = TypeVar("Row", bound=changes.Change)
 
 _DIALECT: Final = sqlite.dialect(paramstyle="qmark")
 _NUMBERING: Final = ("changed_seq", "gone")
+_ONE_TIME_KEY: Final = ("account_id", "device_id", "kind", "key_id")
 
 
 def text_of(statement: ClauseElement) -> str:
@@ -224,6 +225,45 @@ class Discarding:
             connection.execute(self._delete, (change.id,))
 
 
+class Taking:
+    """Notes that a one-time prekey was handed out (`KeyTaken`)."""
+
+    def __init__(self) -> None:
+        """Make the statement."""
+        column = schema.device_keys.c
+        self._take: Final = text_of(
+            sa.update(schema.device_keys)
+            .values(
+                key=sa.bindparam("nothing"), signature=sa.bindparam("nothing"), taken_ms=sa.bindparam("at")
+            )
+            .where(*(column[name] == sa.bindparam(f"{name}_") for name in _ONE_TIME_KEY))
+        )
+
+    def put(self, connection: sqlite3.Connection, change: changes.Change) -> None:
+        """See `Put.put`."""
+        assert isinstance(change, changes.KeyTaken)
+        key = (change.account_id, change.device_id, change.kind, change.key_id)
+        connection.execute(self._take, (b"", b"", change.taken_ms, *key))
+
+
+class ClearingKeys:
+    """Deletes the one-time prekeys of a device (`KeysCleared`)."""
+
+    def __init__(self) -> None:
+        """Make the statement."""
+        column = schema.device_keys.c
+        self._delete: Final = text_of(
+            sa.delete(schema.device_keys).where(
+                column.account_id == sa.bindparam("account"), column.device_id == sa.bindparam("device")
+            )
+        )
+
+    def put(self, connection: sqlite3.Connection, change: changes.Change) -> None:
+        """See `Put.put`."""
+        assert isinstance(change, changes.KeysCleared)
+        connection.execute(self._delete, (change.account_id, change.device_id))
+
+
 class ForgettingTokens:
     """How the tokens of an account are deleted (`ForgetTokens`)."""
 
@@ -274,6 +314,9 @@ PUSHES: Final = Stored(changes.PushRow, schema.pushes)
 MEDIA: Final = Stored(changes.MediaRow, schema.media)
 MEDIA_REFS: Final = Stored(changes.MediaRefRow, schema.media_refs)
 IMPORTS: Final = Stored(changes.ImportRow, schema.log_imports)
+KEY_DEVICES: Final = Stored(changes.KeyDeviceRow, schema.key_devices)
+ONE_TIME_KEYS: Final = Stored(changes.OneTimeKeyRow, schema.device_keys, kept=["key", "signature"])
+KEY_CHANGES: Final = Stored(changes.KeyChangeRow, schema.key_changes)
 
 MQTT_SESSIONS: Final = Stored(changes.MqttSessionRow, schema.mqtt_sessions)
 MQTT_FILTERS: Final = Stored(changes.MqttFilterRow, schema.mqtt_filters)
@@ -283,7 +326,15 @@ MQTT_RECEIVED: Final = Stored(changes.MqttReceivedRow, schema.mqtt_received)
 MQTT_RETAINED: Final = Stored(changes.MqttRetainedRow, schema.mqtt_retained)
 
 FORGETTING: Final = Forgetting(
-    schema.credentials, schema.roster, schema.blocks, schema.account_data, schema.reads, schema.pushes
+    schema.credentials,
+    schema.roster,
+    schema.blocks,
+    schema.account_data,
+    schema.reads,
+    schema.pushes,
+    schema.key_devices,
+    schema.device_keys,
+    schema.key_changes,
 )
 
 STORED: Final[dict[type[changes.Change], Put]] = {
@@ -292,6 +343,8 @@ STORED: Final[dict[type[changes.Change], Put]] = {
     changes.NodeCleared: Clearing(),
     changes.MqttSessionRow: Ending(),
     changes.MediaRow: Discarding(),
+    changes.KeyTaken: Taking(),
+    changes.KeysCleared: ClearingKeys(),
     **{
         stored.row: stored
         for stored in (
@@ -323,6 +376,9 @@ STORED: Final[dict[type[changes.Change], Put]] = {
             VOUCHERS,
             MEDIA_REFS,
             IMPORTS,
+            KEY_DEVICES,
+            ONE_TIME_KEYS,
+            KEY_CHANGES,
         )
     },
 }

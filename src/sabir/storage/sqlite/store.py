@@ -28,13 +28,14 @@ from sabir.core.model.changes import (
     ReportRow,
 )
 from sabir.core.model.event import Event
-from sabir.core.ports import Batch, Nodes, Page, PageQuery, Snapshot, StoreError, TextIndex
+from sabir.core.ports import Batch, KeyStore, Nodes, Page, PageQuery, Snapshot, StoreError, TextIndex
 from sabir.storage import migrations, schema
 from sabir.storage.config import StorageConfig
 from sabir.storage.lock import DataLock
 from sabir.storage.sqlite import connections, reading, rows, snapshots, statements
 from sabir.storage.sqlite.erasing import Erasing
 from sabir.storage.sqlite.indexing import Indexing
+from sabir.storage.sqlite.keys import KeyReading
 from sabir.storage.sqlite.segment import Segment
 from sabir.storage.sqlite.statements import text_of
 from sabir.storage.sqlite.texts import Texts
@@ -153,6 +154,7 @@ class SqliteStore:
         connections.create(self._path)
         migrations.upgrade(self._path)
         self._connection = connections.open_reader(self._path, config)
+        self.keys: KeyStore = KeyReading(self._connection)
         self._closing = threading.Event()
         self._of_thread = threading.local()
         self._pool = ThreadPoolExecutor(config.readers, "sabir-reader", initializer=self._connect_thread)

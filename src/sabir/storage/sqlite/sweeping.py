@@ -20,6 +20,14 @@ _LAST_BEFORE: Final = text_of(
 )
 
 
+_KEYS: Final = ", ".join(column.name for column in schema.device_keys.primary_key)
+_TAKEN: Final = (
+    f"DELETE FROM device_keys WHERE ({_KEYS}) IN"
+    f" (SELECT {_KEYS} FROM device_keys WHERE taken_ms > 0 AND taken_ms < ? LIMIT {MOST_ROWS})"
+)
+"""Of prekeys that were handed out: a client that sends them once more has long been answered."""
+
+
 def _delete_from(table: sa.Table) -> str:
     keys = ", ".join([column.name for column in table.primary_key])
     return (
@@ -40,8 +48,9 @@ def sweep(connection: sqlite3.Connection, now_ms: int) -> bool:
 
     Rows have no time, but a number of the log: those before the last entry that is old enough are as old.
     """
+    taken = connection.execute(_TAKEN, (now_ms - KEPT_MS,)).rowcount
     last = connection.execute(_LAST_BEFORE, (first_at(connection, now_ms - KEPT_MS),)).fetchone()[0]
     if last is None:
-        return False
+        return taken >= MOST_ROWS
     counts = [connection.execute(delete, (last,)).rowcount for delete in _DELETES]
-    return max(counts) >= MOST_ROWS
+    return max(taken, *counts) >= MOST_ROWS
