@@ -9,10 +9,12 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 from tests.interop.conftest import SABIR
 
 from sabir.crypto import InMemoryProtocolStore, PreKeyBundle, ProtocolAddress, SessionBuilder, SessionCipher
@@ -49,6 +51,11 @@ class Running:
             time.sleep(0.1)
         self.port = json.loads(ready.read_text())["listeners"]["http"]["port"]
 
+    def end(self) -> None:
+        """See that nothing of it is left, whatever the test found."""
+        if self.process.poll() is None:
+            self.kill()
+
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(30)
@@ -72,7 +79,14 @@ class Running:
                 return answer.status, json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             with error:
-                return error.code, json.loads(error.read() or b"null")
+                return error.code, None
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Running]:
+    server = Running(tmp_path)
+    yield server
+    server.end()
 
 
 def text(data: bytes) -> str:
@@ -116,8 +130,7 @@ def as_bundle(device: dict[str, Any]) -> PreKeyBundle:
     )
 
 
-def test_a_session_begins_with_what_the_directory_hands_out(tmp_path: Path) -> None:
-    server = Running(tmp_path)
+def test_a_session_begins_with_what_the_directory_hands_out(server: Running) -> None:
     mine = InMemoryProtocolStore(IdentityKeyPair.generate(), 5)
     bundle = mine.make_bundle(one_time=True)
     assert bundle.prekey is not None
@@ -165,8 +178,7 @@ def test_a_session_begins_with_what_the_directory_hands_out(tmp_path: Path) -> N
     server.stop()
 
 
-def test_a_prekey_goes_out_once_though_the_server_is_killed(tmp_path: Path) -> None:
-    server = Running(tmp_path)
+def test_a_prekey_goes_out_once_though_the_server_is_killed(server: Running) -> None:
     assert server.ask("PUT", "/v2/devices/1/keys", publication(IdentityKeyPair.generate(), 40))[0] == 200
 
     given: list[int] = []
