@@ -41,8 +41,18 @@ class Running:
         ready.unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*SABIR, "serve", "--data", str(self.folder / "data"), "--ports", "auto"]
-                + ["--ready-file", str(ready), "--set", "limits.enabled=false"],
+                [
+                    *SABIR,
+                    "serve",
+                    "--data",
+                    str(self.folder / "data"),
+                    "--ports",
+                    "auto",
+                    "--ready-file",
+                    str(ready),
+                    "--set",
+                    "limits.enabled=false",
+                ],
                 stderr=log,
             )
         for _ in range(300):
