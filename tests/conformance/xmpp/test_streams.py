@@ -452,6 +452,7 @@ def test_the_server_and_accounts_say_what_they_can(server: XmppServer) -> None:
     assert [each.get("jid") for each in items.elements()[0].elements()] == [
         "rooms.localhost",
         "upload.localhost",
+        "pubsub.localhost",
     ]
 
 
