@@ -56,7 +56,7 @@ def chat(
 
     Works with any XMPP server. Press F1 for the keys. For example, with a server of one's own on this machine:
 
-        sabir chat ada@localhost --server localhost:5222 --certificate sabir-data/tls/certificate.pem
+        sabir chat ada@localhost --server localhost:5222 --certificate sabir-data/certificate.pem
 
     The password is asked for, or taken from $SABIR_CHAT_PASSWORD.
     """
