@@ -19,6 +19,7 @@ from pathlib import Path
 
 from bench.storage_append import word_of
 from sabir.protocols.xmpp.client import ClientStream, Phase
+from sabir.wire.xml import Element
 
 PASSWORD = "bench-password"
 SEARCHES = 50
@@ -52,7 +53,7 @@ class Client:
                     assert stanza.get("type") == "result", stanza
                     return count
 
-    def _go(self):  # type: ignore[no-untyped-def]  # a list of elements
+    def _go(self) -> list[Element]:
         if data := self._stream.drain():
             self._socket.sendall(data)
         return self._stream.receive(self._socket.recv(65_536))

@@ -6,7 +6,6 @@ import base64
 import json
 import signal
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from tests.interop.conftest import SABIR
+from tests.interop.conftest import SABIR, wait_until_ready
 
 from sabir.crypto import InMemoryProtocolStore, PreKeyBundle, ProtocolAddress, SessionBuilder, SessionCipher
 from sabir.crypto.curve import KeyPair
@@ -55,11 +54,8 @@ class Running:
                 ],
                 stderr=log,
             )
-        for _ in range(300):
-            if ready.exists():
-                break
-            time.sleep(0.1)
-        self.port = json.loads(ready.read_text())["listeners"]["http"]["port"]
+        told = wait_until_ready(self.process, ready, self.folder / "log")
+        self.port = told["listeners"]["http"]["port"]
 
     def end(self) -> None:
         """See that nothing of it is left, whatever the test found."""

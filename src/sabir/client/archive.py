@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,7 +90,7 @@ class Said(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Archive:
-    """One account on one device, in one SQLite file; every change is on disk when its method returns.
+    """One account on one device, in one SQLite file; a change is on disk when its method returns, or `at_once` ends.
 
     Raises:
         WrongKey: from any method that opens what was sealed with another passphrase.
@@ -102,6 +103,7 @@ class Archive:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._engine: Final = sa.create_engine(f"sqlite:///{path}")
         self._db: Final = self._engine.connect()
+        self._at_once = 0
         self._db.exec_driver_sql("PRAGMA journal_mode=WAL")
         self._db.exec_driver_sql("PRAGMA synchronous=FULL")
         self._db.exec_driver_sql("PRAGMA secure_delete=ON")
@@ -117,6 +119,19 @@ class Archive:
         """Close the file."""
         self._db.close()
         self._engine.dispose()
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """All that is changed meanwhile is on disk at the end, or nothing of it.
+
+        Reading an encrypted message uses up its key: what it said must not be lost without the key.
+        """
+        self._at_once += 1
+        try:
+            yield
+        finally:
+            self._at_once -= 1
+            self._commit()
 
     # Chats
 
@@ -283,7 +298,7 @@ class Archive:
         )
         for emoji in dict.fromkeys(emojis):
             self._db.execute(sa.insert(reactions).values(number=message.number, who=who, emoji=emoji))
-        self._db.commit()
+        self._commit()
         return self.message(message.number)
 
     def advance(self, message: Message, standing: Standing, stanza_id: str = "") -> Message:
@@ -351,7 +366,11 @@ class Archive:
 
     def _write(self, statement: sa.Executable) -> None:
         self._db.execute(statement)
-        self._db.commit()
+        self._commit()
+
+    def _commit(self) -> None:
+        if not self._at_once:
+            self._db.commit()
 
     def _set(self, message: Message, **values: Any) -> Message:
         self._write(sa.update(messages).where(messages.c.number == message.number).values(**values))

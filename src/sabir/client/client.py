@@ -361,6 +361,7 @@ class Client:
                 self._spawn(self._begin())
             case Link.OFFLINE:
                 self._synced.clear()
+                self._listener.lost()
                 for jid in list(self._presence):
                     self._present(jid, "offline")
             case Link.CONNECTING | Link.REFUSED:

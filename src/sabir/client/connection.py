@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import mimetypes
 import ssl
@@ -358,10 +357,7 @@ class Connection:
         except aiohttp.ClientError as error:
             raise Refused(f"the upload failed: {error}") from None
 
-    def _started(self, _: object) -> None:
-        _ = asyncio.ensure_future(self._start())  # noqa: RUF006  # slixmpp holds what its handlers await
-
-    async def _start(self) -> None:
+    async def _started(self, _: object) -> None:
         try:
             await self.xmpp.get_roster(timeout=ANSWER_S)
             await self.xmpp.plugin["xep_0280"].enable(timeout=ANSWER_S)

@@ -38,7 +38,7 @@ Unwrapped = tuple[Element, datetime | None, str, bool]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """All of an archive up to an id was read; `of` is the room, or empty."""
+    """All of an archive up to an id was read, if it has any; `of` is the room, or empty."""
 
     of: str
     newest: str
@@ -75,6 +75,7 @@ class Listener:
         self._begun: Final = begun
         self._tell: Final = tell
         self._arrivals: Final[asyncio.Queue[Unwrapped | Mark]] = asyncio.Queue()
+        self._caught_up: Final[set[str]] = set()
 
     async def caught_up(self) -> None:
         """Wait until all that came has been read."""
@@ -89,8 +90,7 @@ class Listener:
                 unwrapped[0].get("type") == "groupchat" and bare(unwrapped[0].get("from", "")) == of
             ):
                 self._arrivals.put_nowait(unwrapped)
-        if newest:
-            self._arrivals.put_nowait(Mark(of, newest))
+        self._arrivals.put_nowait(Mark(of, newest))
 
     def heard(self, element: Element) -> None:
         """Read a message that came."""
@@ -102,13 +102,27 @@ class Listener:
             arrival = await self._arrivals.get()
             try:
                 if isinstance(arrival, Mark):
-                    self._archive.note_archived(arrival.of, arrival.newest)
+                    self._caught_up.add(arrival.of)
+                    if arrival.newest:
+                        self._archive.note_archived(arrival.of, arrival.newest)
                 else:
-                    await self._arrive(*arrival)
+                    with self._archive.at_once():
+                        await self._arrive(*arrival)
+                        self._note(*arrival)
             except Exception:  # one message that nobody foresaw must not stop the others
                 log.exception("a message could not be read")
             finally:
                 self._arrivals.task_done()
+
+    def lost(self) -> None:
+        """The connection is gone: from now on, something may be missed."""
+        self._caught_up.clear()
+
+    def _note(self, element: Element, _: datetime | None, archived: str, __: bool) -> None:
+        """Note that an archive need not be asked for a message that came by itself."""
+        of, ident = stanzas.archived_as(element, self._me)
+        if ident and not archived and of in self._caught_up:
+            self._archive.note_archived(of, ident)
 
     async def _arrive(self, element: Element, time: datetime | None, archived: str, copied: bool) -> None:
         if element.get("type") == "error":

@@ -188,6 +188,12 @@ def read(message: Element, me: Me, time: datetime | None = None, archived: str =
     )
 
 
+def archived_as(message: Element, me: Me) -> tuple[str, str]:
+    """Return the archive that has a message, a room's or (empty) the account's, and its id there, empty if unknown."""
+    of = bare(message.get("from", "")) if message.get("type") == "groupchat" else ""
+    return of, _stanza_id(message, of or me.jid)
+
+
 def encrypted(message: Element) -> tuple[str, Element] | None:
     """Return how a message is encrypted, by its namespace, and the element that is."""
     for namespace in (OMEMO, OMEMO_LEGACY):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -168,3 +169,22 @@ def test_a_time_out_of_the_calendar_is_brought_back_into_it(archive: Archive) ->
     add(archive, Message(0, BOB, BOB, False, datetime(9998, 1, 1, tzinfo=UTC), "late", "o1"))
 
     assert archive.page(BOB)[0].time.year == 2100
+
+
+def test_what_belongs_together_is_on_disk_together(archive: Archive, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "chat.db")
+
+    def counted() -> tuple[int, int]:
+        texts, keys = (
+            other.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("messages", "secrets")
+        )
+        return texts, keys
+
+    before = counted()
+    with archive.at_once():
+        archive.keep_secret("key", b"used up")
+        assert counted() == before
+        add(archive, said(1, "what it opened"))
+        assert counted() == before
+    assert counted() == (before[0] + 1, before[1] + 1)
+    other.close()

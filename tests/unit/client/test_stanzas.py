@@ -166,3 +166,14 @@ def test_a_person_who_plays_a_room_speaks_as_nobody() -> None:
 def test_a_terminal_takes_no_text_for_a_command(control: str) -> None:
     assert stanzas.plain(f"one{control}two") in ("onetwo", "one[2Jtwo", "one2Jtwo")
     assert stanzas.plain("two\nlines\tand 👍 a ز") == "two\nlines\tand 👍 a ز"
+
+
+def test_a_message_says_which_archive_has_it() -> None:
+    ids = '<stanza-id xmlns="urn:xmpp:sid:0" id="7" by="{}"/>'
+
+    own = message(ids.format("ada@example.org"))
+    room = message(ids.format("lounge@rooms.example.org"), "lounge@rooms.example.org/bob", "groupchat")
+
+    assert stanzas.archived_as(own, ME) == ("", "7")
+    assert stanzas.archived_as(room, ME) == ("lounge@rooms.example.org", "7")
+    assert stanzas.archived_as(message("<body/>"), ME) == ("", "")
